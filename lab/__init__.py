@@ -1,0 +1,1 @@
+"""The lab host: running commands, journalled steps, host network, libvirt domain, the emulated internet."""

@@ -1,0 +1,148 @@
+"""The one door to commands on the lab host.
+
+A `Runner` wraps an Invoke `Context` or a Fabric `Connection`: both have the same `run`, so a lab host is this machine
+or `user@host` without a second code path. Commands are argv lists and are quoted here, once.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from invoke.context import Context
+from invoke.exceptions import CommandTimedOut
+from invoke.runners import Result
+
+from lab.errors import MpsocksError
+
+Argument = str | os.PathLike[str]
+HEREDOC_MARK = "MPSOCKS_END"
+QUOTED_LINES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """How a command ended: its standard output and error as text, and its exit code."""
+
+    command: str
+    stdout: str
+    stderr: str
+    exit_code: int
+
+    @property
+    def ok(self) -> bool:
+        return self.exit_code == 0
+
+
+class CommandError(MpsocksError):
+    """A command exited with a code other than 0, or ran out of its time."""
+
+    def __init__(self, completed: Completed, hint: str = "") -> None:
+        printed = (completed.stderr.strip() or completed.stdout.strip() or "it printed nothing").splitlines()
+        super().__init__(
+            f"`{completed.command.splitlines()[0]}` failed with exit code {completed.exit_code}",
+            why="\n".join(printed[-QUOTED_LINES:]),
+            hint=hint,
+        )
+        self.completed = completed
+
+
+class _Lines(io.StringIO):
+    """A text sink that hands over each finished line as it arrives."""
+
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        super().__init__()
+        self._on_line = on_line
+        self._rest = ""
+
+    def write(self, text: str) -> int:
+        *lines, self._rest = (self._rest + text).replace("\r", "\n").split("\n")
+        for line in lines:
+            self._on_line(line)
+        return len(text)
+
+
+class Runner:
+    """Runs commands on one host.
+
+    `change` is for commands that change something: with `--dry` they are printed, ready to paste, and not run.
+    `read` and `probe` only look, and run in either case, since later decisions hang on their answer.
+    """
+
+    def __init__(self, context: Context, *, prefix: tuple[str, ...] = ()) -> None:
+        """`prefix` goes before every command: `("sudo", "-n")`, or `("ip", "netns", "exec", NAME)`."""
+        self.context = context
+        self.prefix = prefix
+
+    @property
+    def dry(self) -> bool:
+        return bool(self.context.config.run.dry)
+
+    def inside(self, *prefix: str) -> Runner:
+        """The same host, with every command run through `prefix`."""
+        return Runner(self.context, prefix=(*self.prefix, *prefix))
+
+    def change(
+        self,
+        *argv: Argument,
+        stdin: str | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        on_line: Callable[[str], None] | None = None,
+        hint: str = "",
+    ) -> str:
+        """Run a command that changes the host; return its standard output, raise `CommandError` if it fails.
+
+        `stdin` is text; `timeout` is in seconds; `on_line` is called with each line of output as it comes.
+        """
+        command = self._command(argv, stdin, env)
+        if self.dry:
+            print(command, flush=True)
+            return ""
+        return self._checked(self._run(command, timeout, on_line), hint)
+
+    def read(self, *argv: Argument, stdin: str | None = None, timeout: float | None = None, hint: str = "") -> str:
+        """Run a command that only looks; return its standard output, raise `CommandError` if it fails."""
+        return self._checked(self._run(self._command(argv, stdin, None), timeout, None), hint)
+
+    def read_json(self, *argv: Argument) -> Any:
+        """The JSON that a reading command prints; an empty answer is an empty list, as `ip -j` means it."""
+        return json.loads(self.read(*argv) or "[]")
+
+    def probe(self, *argv: Argument, stdin: str | None = None, timeout: float | None = None) -> Completed:
+        """Run a command that only looks and may fail: the exit code is the answer."""
+        return self._run(self._command(argv, stdin, None), timeout, None)
+
+    def _command(self, argv: tuple[Argument, ...], stdin: str | None, env: Mapping[str, str] | None) -> str:
+        variables = [f"{name}={value}" for name, value in (env or {}).items()]
+        words = [*self.prefix, *(["env", *variables] if variables else []), *map(os.fspath, argv)]
+        command = shlex.join(words)
+        if stdin is None:
+            return command
+        # A here-document rather than a pipe: it works the same over SSH, and --dry prints something to paste.
+        return f"{command} <<'{HEREDOC_MARK}'\n{stdin.rstrip(chr(10))}\n{HEREDOC_MARK}"
+
+    def _run(self, command: str, timeout: float | None, on_line: Callable[[str], None] | None) -> Completed:
+        sink = _Lines(on_line) if on_line else io.StringIO()
+        try:
+            result = self.context.run(
+                command, hide=on_line is None, warn=True, in_stream=False, dry=False, timeout=timeout,
+                out_stream=sink, err_stream=sink,
+            )  # fmt: skip
+        except CommandTimedOut as error:
+            late = error.result
+            why = f"{late.stdout}{late.stderr}\nended after {timeout:g} s".strip()
+            return Completed(command, "", why, 124)
+        assert isinstance(result, Result)
+        return Completed(command, result.stdout, result.stderr, int(result.exited))
+
+    @staticmethod
+    def _checked(completed: Completed, hint: str) -> str:
+        if not completed.ok:
+            raise CommandError(completed, hint)
+        return completed.stdout
