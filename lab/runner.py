@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from invoke.context import Context
@@ -20,7 +20,7 @@ from invoke.runners import Result
 
 from lab.errors import MpsocksError
 
-Argument = str | os.PathLike[str]
+Argument = str | Path
 HEREDOC_MARK = "MPSOCKS_END"
 QUOTED_LINES = 12
 
@@ -120,7 +120,7 @@ class Runner:
 
     def _command(self, argv: tuple[Argument, ...], stdin: str | None, env: Mapping[str, str] | None) -> str:
         variables = [f"{name}={value}" for name, value in (env or {}).items()]
-        words = [*self.prefix, *(["env", *variables] if variables else []), *map(os.fspath, argv)]
+        words = [*self.prefix, *(["env", *variables] if variables else []), *(str(word) for word in argv)]
         command = shlex.join(words)
         if stdin is None:
             return command
