@@ -1,0 +1,1 @@
+"""One folder per folder of the project. A package, so that `tests.codec` is never taken for `codec`."""
