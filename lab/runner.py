@@ -16,7 +16,7 @@ from typing import Any
 
 from invoke.context import Context
 from invoke.exceptions import CommandTimedOut
-from invoke.runners import Result
+from invoke.runners import Local, Result
 
 from lab.errors import MpsocksError
 
@@ -67,6 +67,16 @@ class _Lines(io.StringIO):
         return len(text)
 
 
+class _TidyLocal(Local):
+    """Invoke leaves the pipes of a local command to the garbage collector, which warns of each."""
+
+    def stop(self) -> None:
+        super().stop()
+        process = getattr(self, "process", None)
+        for pipe in (process.stdin, process.stdout, process.stderr) if process else ():
+            pipe.close()
+
+
 class Runner:
     """Runs commands on one host.
 
@@ -76,6 +86,7 @@ class Runner:
 
     def __init__(self, context: Context, *, prefix: tuple[str, ...] = ()) -> None:
         """`prefix` goes before every command: `("sudo", "-n")`, or `("ip", "netns", "exec", NAME)`."""
+        context.config.runners.local = _TidyLocal
         self.context = context
         self.prefix = prefix
 
