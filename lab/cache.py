@@ -74,3 +74,13 @@ class Cache:
         with (folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+    def prune(self, kind: str, keep: int) -> None:
+        """Remove all but the `keep` newest entries of a kind."""
+        entries = sorted(
+            (entry for entry in (self.root / kind).iterdir() if entry.is_dir() and not entry.name.startswith(".")),
+            key=lambda entry: entry.stat().st_mtime,
+            reverse=True,
+        )
+        for entry in entries[keep:]:
+            shutil.rmtree(entry)

@@ -125,9 +125,14 @@ class Runner:
         """The JSON that a reading command prints; an empty answer is an empty list, as `ip -j` means it."""
         return json.loads(self.read(*argv) or "[]")
 
-    def probe(self, *argv: Argument, stdin: str | None = None, timeout: float | None = None) -> Completed:
-        """Run a command that only looks and may fail: the exit code is the answer."""
-        return self._run(self._command(argv, stdin, None), timeout, None)
+    def probe(
+        self, *argv: Argument, stdin: str | None = None, timeout: float | None = None, show_errors: bool = False
+    ) -> Completed:
+        """Run a command that only looks and may fail: the exit code is the answer.
+
+        With `show_errors` its standard error is passed on as it comes, for commands that tell their progress.
+        """
+        return self._run(self._command(argv, stdin, None), timeout, None, "out" if show_errors else True)
 
     def _command(self, argv: tuple[Argument, ...], stdin: str | None, env: Mapping[str, str] | None) -> str:
         variables = [f"{name}={value}" for name, value in (env or {}).items()]
@@ -138,13 +143,25 @@ class Runner:
         # A here-document rather than a pipe: it works the same over SSH, and --dry prints something to paste.
         return f"{command} <<'{HEREDOC_MARK}'\n{stdin.rstrip(chr(10))}\n{HEREDOC_MARK}"
 
-    def _run(self, command: str, timeout: float | None, on_line: Callable[[str], None] | None) -> Completed:
-        sink = _Lines(on_line) if on_line else io.StringIO()
+    def _run(
+        self,
+        command: str,
+        timeout: float | None,
+        on_line: Callable[[str], None] | None,
+        hide: bool | str = True,
+    ) -> Completed:
+        # Invoke passes output on only when it is not hidden: then ours goes to the line reader and nowhere else.
+        streams = {} if on_line is None else dict.fromkeys(("out_stream", "err_stream"), _Lines(on_line))
         try:
             result = self.context.run(
-                command, hide=on_line is None, warn=True, in_stream=False, dry=False, timeout=timeout,
-                out_stream=sink, err_stream=sink,
-            )  # fmt: skip
+                command,
+                hide=hide if on_line is None else False,
+                warn=True,
+                in_stream=False,
+                dry=False,
+                timeout=timeout,
+                **streams,
+            )
         except CommandTimedOut as error:
             late = error.result
             why = f"{late.stdout}{late.stderr}\nended after {timeout:g} s".strip()

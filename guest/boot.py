@@ -1,0 +1,90 @@
+"""Booting the guest until one can log in."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from guest.connection import guest, guest_address
+from images.build import Image
+from kernel.build import Kernel
+from lab import vm
+from lab.acceleration import choose_acceleration
+from lab.context import Lab
+from lab.domain import Accel
+from lab.errors import MpsocksError
+from lab.plan import TapPlan
+from lab.steps import Tap
+
+SETTLE_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """How the guest came up. `cold` and `warm` are seconds until a login over SSH worked, where that way was gone."""
+
+    accel: Accel
+    cold: float | None
+    warm: float | None
+
+    def lines(self) -> list[str]:
+        """The boot for a person."""
+        ways = (("cold boot", self.cold), ("warm boot", self.warm))
+        return [f"{name} to SSH under {self.accel}: {seconds:.1f} s" for name, seconds in ways if seconds is not None]
+
+
+def boot(lab: Lab, image: Image, kernel: Kernel, taps: tuple[TapPlan, ...], *, cold: bool) -> Boot:
+    """Start the guest on these taps and wait for it.
+
+    The first start of a guest boots it, saves it and restores it; later ones restore it. With `cold` it is booted,
+    whatever has been saved.
+    """
+    _require_taps(lab, taps)
+    accel = choose_acceleration(lab, kernel)
+    machine = vm.machine(lab, image, kernel, accel, taps)
+    if lab.host.dry:
+        vm.start(lab, machine, warm=False)
+        return Boot(accel, None, None)
+    with lab.journal.transaction():
+        if not cold and vm.is_warm(lab, machine):
+            try:
+                return Boot(accel, None, _start(lab, machine, warm=True))
+            except MpsocksError as error:
+                # A saved guest is worth no more than a boot: whatever is wrong with it, boot instead.
+                lab.progress.line(f"  the saved guest does not come back ({error.what}): booting it")
+                vm.forget_warm(lab, machine)
+                vm.stop(lab)
+        seconds = _start(lab, machine, warm=False)
+        return Boot(accel, seconds, None if cold else _save_and_restore(lab, machine))
+
+
+def _start(lab: Lab, machine: vm.Machine, *, warm: bool) -> float:
+    started = time.monotonic()
+    with lab.progress.stage("restoring the saved guest" if warm else "booting the guest") as stage:
+        vm.start(lab, machine, warm=warm)
+        vm.wait_for_ssh(lab, guest_address(), stage)
+        _log_in(lab)
+    return time.monotonic() - started
+
+
+def _save_and_restore(lab: Lab, machine: vm.Machine) -> float:
+    with lab.progress.stage("letting the guest settle"), guest(lab) as inside:
+        # "degraded" is an answer too: what matters is that nothing is starting any more.
+        inside.runner.probe("systemctl", "is-system-running", "--wait", timeout=SETTLE_SECONDS)
+        inside.runner.change("sync")
+    with lab.progress.stage("saving the guest, for a warm start next time"):
+        vm.keep_warm(lab, machine)
+        started = time.monotonic()
+        _log_in(lab)
+    return time.monotonic() - started
+
+
+def _log_in(lab: Lab) -> None:
+    with guest(lab) as inside:
+        inside.runner.read("true")
+
+
+def _require_taps(lab: Lab, taps: tuple[TapPlan, ...]) -> None:
+    for plan in taps:
+        if not lab.host.dry and not Tap(plan.tap, str(plan.host)).stands(lab.host):
+            raise MpsocksError(f"there is no tap {plan.tap}", hint=f"make it first: invoke configure-host-tap {plan.n}")

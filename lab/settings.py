@@ -1,0 +1,164 @@
+"""The lab's configuration: Invoke's layered configuration, checked once and frozen.
+
+Everything lives below the key `mpsocks` in `invoke.yaml`, `~/.invoke.yaml` or `INVOKE_MPSOCKS_…` variables. Every
+default stands in `DEFAULTS`; a name that is not there is refused.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from lab.errors import BadInputError
+from lab.libvirt_host import EMBEDDED
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSettings:
+    """What the guest's Debian image is made from."""
+
+    suite: str = "trixie"
+    mirror: str = ""
+    """URL of a Debian archive; empty takes the host's own from its apt configuration."""
+    snapshot: str = ""
+    """A date such as 20260101T000000Z: packages as they were then. Empty takes today's."""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSettings:
+    """What the guest's kernel is made from."""
+
+    source: str = ""
+    """A directory, a tarball or a git URL; empty takes the suite's linux-source package."""
+    sha256: str = ""
+    """What a tarball's SHA-256 must be."""
+    ref: str = ""
+    """The git branch, tag or commit."""
+    fragments: str = ""
+    """Paths of further configuration fragments, separated by commas."""
+    stock: bool = False
+    """Debian's packaged cloud kernel instead of one of our own."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestSettings:
+    """The virtual machine."""
+
+    memory: int = 512
+    """MiB."""
+    cpus: int = 2
+    accel: str = "auto"
+    """`kvm`, `tcg`, or `auto`: KVM where it has been seen to work."""
+    nameservers: str = ""
+    """Addresses of the guest's resolvers, separated by commas; empty takes the lab host's own."""
+    boot_timeout: int = 120
+    """Seconds until a guest that does not answer is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSettings:
+    """What `check-mptcp` fetches."""
+
+    page_url: str = "http://check.mptcp.dev/"
+    """A page that tells whether it was fetched over MPTCP."""
+    bulk_url: str = ""
+    """A file of some megabytes on a server that speaks MPTCP: a small page cannot use two subflows."""
+    bulk_sha256: str = ""
+    """The file's SHA-256, when known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole configuration."""
+
+    image: ImageSettings = ImageSettings()
+    kernel: KernelSettings = KernelSettings()
+    guest: GuestSettings = GuestSettings()
+    check: CheckSettings = CheckSettings()
+    uri: str = EMBEDDED
+    """libvirt's connection URI."""
+    cache: str = ""
+    """Folder of built images and kernels; empty is `${XDG_CACHE_HOME:-~/.cache}/mpsocks`."""
+    state: str = ""
+    """Folder of the journal and of running guests; empty is `${XDG_STATE_HOME:-~/.local/state}/mpsocks`."""
+
+    @property
+    def cache_folder(self) -> Path:
+        return Path(self.cache) if self.cache else _xdg("XDG_CACHE_HOME", ".cache")
+
+    @property
+    def state_folder(self) -> Path:
+        return Path(self.state) if self.state else _xdg("XDG_STATE_HOME", ".local/state")
+
+
+def _xdg(variable: str, fallback: str) -> Path:
+    return Path(os.environ.get(variable) or Path.home() / fallback) / "mpsocks"
+
+
+SECTIONS = {"image": ImageSettings, "kernel": KernelSettings, "guest": GuestSettings, "check": CheckSettings}
+
+
+def defaults() -> dict[str, Any]:
+    """The nested mapping that Invoke is configured with: every setting there is, with its default."""
+    plain = {field.name: getattr(Settings(), field.name) for field in fields(Settings)}
+    for name in SECTIONS:
+        plain[name] = {field.name: getattr(plain[name], field.name) for field in fields(plain[name])}
+    return {"mpsocks": plain}
+
+
+def parse(config: Mapping[str, Any]) -> Settings:
+    """The configuration below `mpsocks`, checked; `BadInputError` names the setting that is wrong."""
+    values = dict(config)
+    sections = {name: _section(name, section, values.pop(name, {})) for name, section in SECTIONS.items()}
+    _refuse_unknown("mpsocks", values, [field.name for field in fields(Settings)])
+    settings = Settings(**sections, **values)
+    _check(settings)
+    return settings
+
+
+def _section(name: str, section: type[Any], values: Mapping[str, Any]) -> Any:
+    _refuse_unknown(f"mpsocks.{name}", values, [field.name for field in fields(section)])
+    for field in fields(section):
+        value = values.get(field.name, field.default)
+        if type(value) is not type(field.default):
+            raise BadInputError(
+                f"mpsocks.{name}.{field.name} is {value!r}",
+                hint=f"it must be a {type(field.default).__name__}, such as {field.default!r}",
+            )
+    return section(**values)
+
+
+def _refuse_unknown(where: str, values: Mapping[str, Any], known: list[str]) -> None:
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise BadInputError(
+                f"there is no setting {where}.{name}",
+                hint=f"did you mean {where}.{near[0]}?" if near else f"known are: {', '.join(known)}",
+            )
+
+
+def _check(settings: Settings) -> None:
+    guest = settings.guest
+    if guest.accel not in ("auto", "kvm", "tcg"):
+        raise BadInputError(f"mpsocks.guest.accel is {guest.accel!r}", hint="it must be auto, kvm or tcg")
+    if guest.memory < 256 or not 1 <= guest.cpus <= 64:
+        raise BadInputError(
+            f"a guest with {guest.memory} MiB and {guest.cpus} processors would not run",
+            hint="mpsocks.guest.memory is in MiB, at least 256; mpsocks.guest.cpus is 1 to 64",
+        )
+    for address in split_list(guest.nameservers):
+        try:
+            ip_address(address)
+        except ValueError as error:
+            raise BadInputError("mpsocks.guest.nameservers is not a list of addresses", why=str(error)) from error
+
+
+def split_list(text: str) -> tuple[str, ...]:
+    """The parts of a comma-separated list, without blanks and empty ones."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())

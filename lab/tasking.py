@@ -1,0 +1,76 @@
+"""How a function over a `Lab` becomes an Invoke task."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from typing import Any, TypeVar, cast
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import Task, task
+
+from lab.context import make_lab
+from lab.errors import BadInputError, MpsocksError
+
+Choice = TypeVar("Choice", bound=StrEnum)
+Body = Callable[..., Any]
+
+
+def lab_task(*, root: bool = True, **options: Any) -> Callable[[Body], Task[Any]]:
+    """Like Invoke's `@task`, for a function whose first argument is the `Lab`.
+
+    An `MpsocksError` ends the program with its message and exit code. `root` refuses to start without root's rights.
+    """
+
+    def decorate(body: Body) -> Task[Any]:
+        @functools.wraps(body)
+        def run(context: Context, *arguments: Any, **named: Any) -> Any:
+            try:
+                if root and os.geteuid() != 0 and not context.config.run.dry:
+                    raise MpsocksError("this takes root's rights", hint="run it as root, or by ./inv, which asks sudo")
+                return body(make_lab(context), *arguments, **named)
+            except MpsocksError as error:
+                raise Exit(f"error: {error}", error.exit_code) from error
+
+        return cast(Task[Any], task(run, **options))
+
+    return decorate
+
+
+def number(text: str, what: str) -> int:
+    """An option's value as a whole number; `BadInputError` when it is none."""
+    try:
+        return int(text)
+    except ValueError:
+        raise BadInputError(f"{what} is {text!r}", hint="give a whole number") from None
+
+
+def choice(text: str, choices: type[Choice], what: str) -> Choice:
+    """An option's value as a member of an enum; `BadInputError` names the members."""
+    try:
+        return choices(text)
+    except ValueError:
+        raise BadInputError(f"{what} is {text!r}", hint=f"choose one of: {', '.join(choices)}") from None
+
+
+def report(result: Any, lines: Iterable[str], as_json: bool) -> None:
+    """Print a report: as JSON for machines, or line by line."""
+    print(json.dumps(result, indent=2) if as_json else "\n".join(lines), flush=True)
+
+
+def replace_process(argv: list[str], dry: bool) -> None:
+    """Become the command, so that its terminal and its exit code are the user's; with `dry`, print it."""
+    if dry:
+        print(shlex.join(argv))
+        return
+    sys.stdout.flush()
+    try:
+        os.execvp(argv[0], argv)
+    except OSError as error:
+        raise MpsocksError(f"{argv[0]} cannot be run", why=str(error)) from error

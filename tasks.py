@@ -1,0 +1,297 @@
+"""Every task of mpsocks: each reads its options, calls one function, and prints what came of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+
+from invoke.collection import Collection
+from invoke.exceptions import Exit
+
+from guest.boot import boot
+from guest.connection import USER, guest, guest_address, ssh_options
+from guest.lifecycle import boot_socks as bring_up
+from guest.lifecycle import find_uplinks, guest_nameservers, require_taps, wait_for_interrupt
+from guest.network import configure_network
+from guest.services import Socksifier, SocksServer
+from guest.services import run_socks as start_socks
+from guest.services import run_socksifier as start_socksifier
+from lab import host_network, vm
+from lab.context import Lab
+from lab.doctor import doctor_lines, examine
+from lab.parts import guest_image, guest_kernel, with_options
+from lab.plan import tap_plan, tap_plans
+from lab.settings import defaults
+from lab.standing import status as read_status
+from lab.tasking import choice, lab_task, number, replace_process, report
+from lab.testbed import session
+from lab.testbed.settings import TestbedSettings
+from tests.run import run_tests
+from traces.check import check, make_request
+from traces.demo import run_demo
+
+JSON = {"json": "Print the report as JSON."}
+N = {"n": "Number of the tap and guest interface, 0 to 7."}
+ITF = {"itf": "Uplinks, separated by commas: interfaces of this host with a default route. One may be named twice."}
+GATEWAY = {"gateway": "Gateway of the uplink (one for each, separated by commas) instead of the default route's."}
+IMAGE = {
+    "suite": "Debian suite of the guest.",
+    "mirror": "URL of the Debian archive; by default this host's own.",
+    "snapshot": "Date of the packages, as 20260101T000000Z; by default today's.",
+}
+PARTS = {
+    "extra": "Boot the image that install-vm-extra makes.",
+    "stock": "Boot Debian's packaged cloud kernel.",
+    "cold": "Boot, even if a saved guest could be restored.",
+}
+SERVER = {"server": "mpsocks, dante, or ssh (ssh -D on this host's loopback)."}
+SOCKSIFIER = {"server": "mpsocks or redsocks."}
+
+
+@lab_task(help={**IMAGE, **JSON})
+def build_image(lab: Lab, suite: str = "", mirror: str = "", snapshot: str = "", json: bool = False) -> None:
+    """Build the guest's Debian image, or take it from the cache."""
+    lab = with_options(lab, image={"suite": suite, "mirror": mirror, "snapshot": snapshot})
+    image = guest_image(lab)
+    report({"path": str(image.path), "key": image.key}, [f"image: {image.path}"], json)
+
+
+@lab_task(help={**IMAGE, **JSON})
+def install_vm_extra(lab: Lab, suite: str = "", mirror: str = "", snapshot: str = "", json: bool = False) -> None:
+    """Build the image with dante, redsocks and mptcpize in it (the guest itself has no way to install anything)."""
+    lab = with_options(lab, image={"suite": suite, "mirror": mirror, "snapshot": snapshot})
+    image = guest_image(lab, extra=True)
+    report({"path": str(image.path), "key": image.key}, [f"image: {image.path}"], json)
+
+
+@lab_task(help={
+    "source": "Kernel source: a directory, a tarball or a git URL; by default the suite's linux-source package.",
+    "sha256": "SHA-256 of the tarball.",
+    "ref": "Branch, tag or commit of the git repository.",
+    "fragment": "Further configuration fragments, separated by commas.",
+    "stock": "Take Debian's packaged cloud kernel instead of building one.",
+    **JSON,
+})  # fmt: skip
+def build_kernel(
+    lab: Lab, source: str = "", sha256: str = "", ref: str = "", fragment: str = "", stock: bool = False,
+    json: bool = False,
+) -> None:  # fmt: skip
+    """Build the guest's MPTCP kernel, or take it from the cache."""
+    chosen = {"source": source, "sha256": sha256, "ref": ref, "fragments": fragment, "stock": stock}
+    kernel = guest_kernel(with_options(lab, kernel=chosen))
+    lines = [f"kernel: {kernel.image} ({kernel.release})"]
+    report({"path": str(kernel.image), "release": kernel.release, "key": kernel.key}, lines, json)
+
+
+@lab_task(positional=["n"], help=N)
+def configure_host_tap(lab: Lab, n: str) -> None:
+    """Make tap mptcp<n> with its address."""
+    host_network.configure_tap(lab.journal, tap_plan(number(n, "n")))
+
+
+@lab_task(positional=["n"], help=N)
+def clean_host_tap(lab: Lab, n: str) -> None:
+    """Remove tap mptcp<n>."""
+    lab.journal.undo(host_network.tap_scope(tap_plan(number(n, "n"))))
+
+
+@lab_task(positional=["n", "itf"], help={**N, "itf": "The uplink."})
+def configure_host_nat(lab: Lab, n: str, itf: str) -> None:
+    """Let guest interface n out over an uplink, behind that uplink's address."""
+    plan = tap_plan(number(n, "n"))
+    host_network.configure_nat(lab.journal, plan, itf)
+
+
+@lab_task(positional=["n"], help=N)
+def clean_host_nat(lab: Lab, n: str) -> None:
+    """Remove the NAT of guest interface n."""
+    lab.journal.undo(host_network.nat_scope(tap_plan(number(n, "n"))))
+
+
+@lab_task(positional=["n", "itf"], help={**N, "itf": "The uplink.", **GATEWAY})
+def configure_host_source_routing(lab: Lab, n: str, itf: str, gateway: str = "") -> None:
+    """Send what comes from guest interface n over an uplink, by table 665+n."""
+    plan = tap_plan(number(n, "n"))
+    (uplink,) = find_uplinks(lab, (itf,), gateway)
+    host_network.configure_source_routing(lab.journal, plan, uplink)
+
+
+@lab_task(positional=["n"], help=N)
+def clean_host_source_routing(lab: Lab, n: str) -> None:
+    """Remove the rule and the routing table of guest interface n."""
+    lab.journal.undo(host_network.routing_scope(tap_plan(number(n, "n"))))
+
+
+@lab_task(help={"taps": "Number of taps to attach, from mptcp0 on; by default those that stand.", **PARTS, **JSON})
+def boot_vm(
+    lab: Lab, taps: str = "", extra: bool = False, stock: bool = False, cold: bool = False, json: bool = False
+) -> None:
+    """Boot the guest on the taps that were made, and wait until one can log in."""
+    plans = tap_plans(number(taps, "--taps")) if taps else require_taps(lab)
+    lab = with_options(lab, kernel={"stock": stock})
+    booted = boot(lab, guest_image(lab, extra=extra), guest_kernel(lab), plans, cold=cold)
+    report(dataclasses.asdict(booted), booted.lines(), json)
+
+
+@lab_task()
+def shutdown_vm(lab: Lab) -> None:
+    """End the guest and drop its disk."""
+    vm.stop(lab)
+
+
+@lab_task(help={"command": "Run this in the guest instead of a shell."})
+def ssh_vm(lab: Lab, command: str = "") -> None:
+    """Log in to the guest."""
+    argv = ["ssh", *ssh_options(lab), f"{USER}@{guest_address()}", *([command] if command else [])]
+    replace_process(argv, lab.host.dry)
+
+
+@lab_task()
+def configure_guest_nw(lab: Lab) -> None:
+    """Give the guest its addresses, a routing table per address, MPTCP endpoints and name servers."""
+    plans = require_taps(lab)
+    with guest(lab) as inside:
+        configure_network(inside, plans, guest_nameservers(lab))
+
+
+@lab_task(help=SERVER)
+def run_socks(lab: Lab, server: str = "mpsocks") -> None:
+    """Run a SOCKS server in the guest, in place of whichever ran before."""
+    chosen = choice(server, SocksServer, "--server")
+    with guest(lab) as inside:
+        print("SOCKS server:", start_socks(lab, inside, chosen, require_taps(lab)))
+
+
+@lab_task(help=SOCKSIFIER)
+def run_socksifier(lab: Lab, server: str = "mpsocks") -> None:
+    """Take TCP connections that are routed through the guest out over MPTCP."""
+    chosen = choice(server, Socksifier, "--server")
+    with guest(lab) as inside:
+        start_socksifier(inside, chosen, require_taps(lab))
+    print("route through:", guest_address())
+
+
+@lab_task(help={
+    **ITF, **GATEWAY, **SERVER, **PARTS, **JSON,
+    "socksifier": "mpsocks or redsocks.",
+    "detach": "Return when all is up, instead of waiting for ^C and cleaning.",
+})  # fmt: skip
+def boot_socks(
+    lab: Lab, itf: str, gateway: str = "", server: str = "mpsocks", socksifier: str = "mpsocks", stock: bool = False,
+    cold: bool = False, detach: bool = False, json: bool = False,
+) -> None:  # fmt: skip
+    """Bring up everything: taps, NAT, routing, the guest, its network, the SOCKS server and the socksifier."""
+    lab = with_options(lab, kernel={"stock": stock})
+    chosen = choice(server, SocksServer, "--server"), choice(socksifier, Socksifier, "--socksifier")
+    running = bring_up(lab, itf, gateway, *chosen, cold=cold)
+    report(running.as_json(), running.lines(), json)
+    if detach or lab.host.dry:
+        return
+    print("^C ends and cleans", file=sys.stderr)
+    wait_for_interrupt()
+    lab.journal.undo()
+
+
+@lab_task(help={
+    "page-url": "A page that says whether it was fetched over MPTCP.",
+    "bulk-url": "A file of some megabytes on a server that speaks MPTCP.",
+    "bulk-sha256": "The file's SHA-256.",
+    **JSON,
+})  # fmt: skip
+def check_mptcp(lab: Lab, page_url: str = "", bulk_url: str = "", bulk_sha256: str = "", json: bool = False) -> None:
+    """Check that connections through the guest are MPTCP over every uplink: 0 yes, 1 no, 2 not proven."""
+    options = {"page_url": page_url, "bulk_url": bulk_url, "bulk_sha256": bulk_sha256}
+    verdict = check(lab, make_request(lab, options))
+    report(verdict.as_json(), verdict.lines(), json)
+    if verdict.exit_code:
+        raise Exit(code=verdict.exit_code)
+
+
+@lab_task(help=JSON)
+def status(lab: Lab, json: bool = False) -> None:
+    """Tell what stands: every change made to this host, the uplinks, and the guest."""
+    found = read_status(lab)
+    report(found.as_json(), found.lines(), json)
+
+
+@lab_task()
+def clean(lab: Lab) -> None:
+    """Put this host back as it was, whatever was made and however it ended."""
+    undone = session.testbed_down(lab, TestbedSettings()) if session.is_up(lab) else 0
+    print(f"{undone + lab.journal.undo()} changes taken back")
+
+
+@lab_task(root=False, help=JSON)
+def doctor(lab: Lab, json: bool = False) -> None:
+    """Name what this machine lacks, each with the command that mends it."""
+    findings = examine(lab)
+    report([dataclasses.asdict(finding) for finding in findings], doctor_lines(findings), json)
+    if any(finding.needed and not finding.ok for finding in findings):
+        raise Exit(code=1)
+
+
+@lab_task()
+def testbed_up(lab: Lab) -> None:
+    """Build the emulated internet: a lab host with uplinks wlp1s0 and wlan1, two ISPs, servers."""
+    session.testbed_up(lab, TestbedSettings())
+    print("run commands on its lab host: invoke testbed-exec -- COMMAND")
+
+
+@lab_task()
+def testbed_exec(lab: Lab) -> None:
+    """Run a command as if on the emulated lab host: testbed-exec -- COMMAND [ARGUMENT …]."""
+    command = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else ["bash"]
+    replace_process(session.exec_argv(lab, TestbedSettings(), command), lab.host.dry)
+
+
+@lab_task()
+def testbed_down(lab: Lab) -> None:
+    """Remove the emulated internet, with the lab inside."""
+    print(f"{session.testbed_down(lab, TestbedSettings())} changes taken back")
+
+
+@lab_task(help={"cold": PARTS["cold"], "keep": "Leave the emulated internet and the lab up.", **JSON})
+def demo(lab: Lab, cold: bool = False, keep: bool = False, json: bool = False) -> None:
+    """Show it all in the emulated internet: build, boot, check MPTCP over two uplinks, clean up."""
+    result = run_demo(lab, cold=cold, keep=keep)
+    report(result.as_json(), result.lines(), json)
+    if result.exit_code:
+        raise Exit(code=result.exit_code)
+
+
+@lab_task(help={"fast": "Only what needs no guest: under a minute.", "only": "Only tests that match this expression."})
+def test(lab: Lab, fast: bool = False, only: str = "") -> None:
+    """Run the tests, linters and the import contract."""
+    code = run_tests(lab, fast=fast, only=only)
+    if code:
+        raise Exit(code=code)
+
+
+namespace = Collection(
+    build_image,
+    install_vm_extra,
+    build_kernel,
+    configure_host_tap,
+    clean_host_tap,
+    configure_host_nat,
+    clean_host_nat,
+    configure_host_source_routing,
+    clean_host_source_routing,
+    boot_vm,
+    shutdown_vm,
+    ssh_vm,
+    configure_guest_nw,
+    run_socks,
+    run_socksifier,
+    boot_socks,
+    check_mptcp,
+    status,
+    clean,
+    doctor,
+    testbed_up,
+    testbed_exec,
+    testbed_down,
+    demo,
+    test,
+)
+namespace.configure(defaults())

@@ -1,0 +1,93 @@
+"""`demo`: the whole way in the emulated internet, and a table of what was seen."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.context import Lab
+from lab.errors import MpsocksError
+from lab.parts import guest_image, guest_kernel
+from lab.runner import Completed
+from lab.testbed import session
+from lab.testbed.settings import TestbedSettings
+
+UPLINKS = "wlp1s0,wlan1"
+ROOT = Path(__file__).parent.parent
+CHECK_SECONDS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """What the demo saw: the lab that came up and the verdict, as their tasks report them, and the stages' seconds."""
+
+    running: dict[str, Any]
+    verdict: dict[str, Any]
+    stages: tuple[tuple[str, float], ...]
+    exit_code: int
+
+    def as_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    def lines(self) -> list[str]:
+        """A short table: uplinks with subflows and octets, the sentence, and how long each stage took."""
+        rows = [f"{'uplink':<10}{'subflows':>9}{'octets down':>14}{'octets up':>12}"]
+        for share in self.verdict["shares"]:
+            rows.append(f"{share['name']:<10}{share['subflows']:>9}{share['bytes_down']:>14}{share['bytes_up']:>12}")
+        boot = self.running["boot"]
+        ways = [("cold boot to SSH", boot["cold"]), ("warm boot to SSH", boot["warm"])]
+        boots = [f"{name} ({boot['accel']})".ljust(44) + f"{s:>7.1f} s" for name, s in ways if s is not None]
+        return [
+            "",
+            *rows,
+            "",
+            f"the server says: {self.verdict['sentence'] or 'nothing'}",
+            f"MPTCP over every uplink: {self.verdict['outcome']}",
+            "",
+            *(f"{title:<44}{seconds:>7.1f} s" for title, seconds in self.stages),
+            *boots,
+        ]
+
+
+def run_demo(lab: Lab, *, cold: bool, keep: bool) -> DemoResult:
+    """Build, boot in the emulated internet, check, clean; with `keep`, leave it standing."""
+    guest_image(lab)
+    guest_kernel(lab)
+    if session.is_up(lab):
+        raise MpsocksError("an emulated internet is up already", hint="remove it: invoke testbed-down")
+    try:
+        with lab.progress.stage("emulated internet"):
+            session.testbed_up(lab, TestbedSettings())
+        return _boot_and_check(lab, cold=cold)
+    finally:
+        if not keep:
+            with lab.progress.stage("cleaning"):
+                session.testbed_down(lab, TestbedSettings())
+
+
+def _boot_and_check(lab: Lab, *, cold: bool) -> DemoResult:
+    with lab.progress.stage("lab up in the emulated internet"):
+        options = ["--cold"] if cold else []
+        booted = _inside(lab, "boot-socks", "--itf", UPLINKS, "--detach", "--json", *options)
+        _require_success("the lab did not come up", booted)
+    with lab.progress.stage("checking MPTCP"):
+        checked = _inside(lab, "check-mptcp", "--json")
+        if not checked.stdout.startswith("{"):
+            _require_success("the check did not finish", checked)
+    running, verdict = json.loads(booted.stdout), json.loads(checked.stdout)
+    timings = tuple((timing.title, timing.seconds) for timing in lab.progress.timings)
+    return DemoResult(running, verdict, timings, checked.exit_code)
+
+
+def _inside(lab: Lab, *task: str) -> Completed:
+    """Run one of our tasks on the emulated lab host: libvirt must open the taps from within its namespace."""
+    argv = session.exec_argv(lab, TestbedSettings(), ["invoke", "--search-root", str(ROOT), *task])
+    return lab.host.probe(*argv, timeout=CHECK_SECONDS, show_errors=True)
+
+
+def _require_success(what: str, done: Completed) -> None:
+    if not done.ok:
+        raise MpsocksError(what, why=done.stderr.strip()[-2000:])

@@ -1,0 +1,105 @@
+"""The subflows in a capture: who agreed to MPTCP, which connection each subflow joined, and what it carried.
+
+Only what `check-mptcp` needs: a subflow is known by its handshake (RFC 8684, sections 3.1 and 3.2), and subflows are
+put together by the token in MP_JOIN, the first 32 bits of SHA-256 of the server's key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from ipaddress import IPv4Address, IPv6Address
+
+from traces.pcap import Segment
+
+END_OF_OPTIONS, NO_OPERATION, MPTCP = 0, 1, 30
+
+Endpoint = tuple[IPv4Address | IPv6Address, int]
+
+
+class Subtype(IntEnum):
+    """MPTCP option subtypes (RFC 8684, section 8.1)."""
+
+    MP_CAPABLE = 0
+    MP_JOIN = 1
+    DSS = 2
+
+
+@dataclass(slots=True)
+class Subflow:
+    """One TCP flow whose SYN asked for MPTCP, as seen on one uplink."""
+
+    uplink: str
+    client: Endpoint
+    server: Endpoint
+    joins: str = ""
+    """The token in its MP_JOIN, 8 hex digits; empty for an initial subflow."""
+    agreed: bool = False
+    """Whether the SYN-ACK answered with the same MPTCP option."""
+    token: str = ""
+    """The server's token, from the key in its SYN-ACK; empty for a subflow that joins."""
+    bytes_up: int = 0
+    """Payload octets on the wire from the client, retransmissions included."""
+    bytes_down: int = 0
+    """Payload octets on the wire from the server, retransmissions included."""
+
+    @property
+    def connection(self) -> str:
+        """The server's token of the MPTCP connection it belongs to."""
+        return self.joins or self.token
+
+
+def mptcp_options(options: bytes) -> Iterable[tuple[int, bytes]]:
+    """Subtype and whole option of each MPTCP option among TCP options; stops at the first malformed one."""
+    at = 0
+    while at < len(options) and options[at] != END_OF_OPTIONS:
+        if options[at] == NO_OPERATION:
+            at += 1
+            continue
+        length = options[at + 1] if at + 1 < len(options) else 0
+        if length < 2 or at + length > len(options):
+            return
+        if options[at] == MPTCP and length >= 3:
+            yield options[at + 2] >> 4, options[at : at + length]
+        at += length
+
+
+def server_token(key: bytes) -> str:
+    """The token of a connection whose server has `key` (8 octets), as 8 hex digits (RFC 8684, section 3.2)."""
+    return hashlib.sha256(key).hexdigest()[:8]
+
+
+def find_subflows(uplink: str, segments: Iterable[Segment]) -> list[Subflow]:
+    """The subflows in a capture taken on `uplink`, in the order of their SYNs."""
+    flows: dict[tuple[Endpoint, Endpoint], Subflow] = {}
+    for segment in segments:
+        if segment.is_syn:
+            subflow = _opened(uplink, segment)
+            if subflow:
+                flows.setdefault((segment.source, segment.destination), subflow)
+        elif down := flows.get((segment.destination, segment.source)):
+            if segment.is_syn_ack:
+                _answer(down, segment)
+            down.bytes_down += segment.payload
+        elif up := flows.get((segment.source, segment.destination)):
+            up.bytes_up += segment.payload
+    return list(flows.values())
+
+
+def _opened(uplink: str, syn: Segment) -> Subflow | None:
+    for subtype, option in mptcp_options(syn.options):
+        if subtype == Subtype.MP_CAPABLE:
+            return Subflow(uplink, syn.source, syn.destination)
+        if subtype == Subtype.MP_JOIN and len(option) == 12:
+            return Subflow(uplink, syn.source, syn.destination, joins=option[4:8].hex())
+    return None
+
+
+def _answer(subflow: Subflow, syn_ack: Segment) -> None:
+    for subtype, option in mptcp_options(syn_ack.options):
+        if subtype == Subtype.MP_CAPABLE and not subflow.joins and len(option) >= 12:
+            subflow.agreed, subflow.token = True, server_token(option[4:12])
+        if subtype == Subtype.MP_JOIN and subflow.joins:
+            subflow.agreed = True
