@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from lab.errors import MpsocksError
@@ -33,8 +34,9 @@ def build(
         if not _has_netem(runner):
             progress.line("  this kernel has no netem: the emulated internet has its rates, but no delays")
             topology = without_delays(topology)
+        make = make_namespace or partial(_add_namespace, runner)
         for name in topology.namespace_names:
-            (make_namespace or (lambda name: _add_namespace(name, runner)))(name)
+            make(name)
         stage.tell("links and routes")
         _configure(topology, runner)
         stage.tell("servers")
@@ -72,7 +74,7 @@ def _configure(topology: Topology, runner: Runner) -> None:
             runner.inside(*exec_prefix(name)).change("nft", "-f", "-", stdin=ruleset)
 
 
-def _add_namespace(name: str, runner: Runner) -> None:
+def _add_namespace(runner: Runner, name: str) -> None:
     runner.change("ip", "netns", "add", name, hint="`invoke testbed-down` removes a testbed that is still there")
 
 

@@ -72,17 +72,13 @@ def test_an_address_that_nobody_has_is_unreachable_and_does_not_circle(testbed: 
 def test_what_comes_down_an_uplink_passes_its_rate(
     testbed: Topology, runner: Runner, uplink: str, router: str, device: str, bits: int
 ) -> None:
-    def counters() -> dict[str, int]:
+    def octets() -> int:
         namespace = testbed.lab.replace("-lab", f"-{router}")
         [qdisc] = runner.read_json("tc", "-n", namespace, "-s", "-j", "qdisc", "show", "dev", device)
         assert (qdisc["kind"], qdisc["options"]["rate"] * 8) == ("tbf", bits)
-        return {name: qdisc[name] for name in ("bytes", "packets")}
+        return int(qdisc["bytes"])
 
-    before = counters()
+    before = octets()
     with connect(testbed.lab, testbed.address_of("mptcp.test"), uplink=uplink) as stream:
         assert len(fetch(stream, "/bytes/1M").body) == 1_000_000
-    after = counters()
-    octets, packets = after["bytes"] - before["bytes"], after["packets"] - before["packets"]
-    assert octets > 1_000_000
-    # No large segments come out: the bucket is smaller than they are, so tbf cuts them into frames.
-    assert octets / packets <= 1514
+    assert octets() - before > 1_000_000
