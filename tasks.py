@@ -40,7 +40,6 @@ IMAGE = {
     "snapshot": "Date of the packages, as 20260101T000000Z; by default today's.",
 }
 PARTS = {
-    "extra": "Boot the image that install-vm-extra makes.",
     "stock": "Boot Debian's packaged cloud kernel.",
     "cold": "Boot, even if a saved guest could be restored.",
 }
@@ -122,7 +121,12 @@ def clean_host_source_routing(lab: Lab, n: str) -> None:
     lab.journal.undo(host_network.routing_scope(tap_plan(number(n, "n"))))
 
 
-@lab_task(help={"taps": "Number of taps to attach, from mptcp0 on; by default those that stand.", **PARTS, **JSON})
+@lab_task(help={
+    "taps": "Number of taps to attach, from mptcp0 on; by default those that stand.",
+    "extra": "Boot the image that install-vm-extra makes.",
+    **PARTS,
+    **JSON,
+})  # fmt: skip
 def boot_vm(
     lab: Lab, taps: str = "", extra: bool = False, stock: bool = False, cold: bool = False, json: bool = False
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +16,14 @@ from lab.keys import LabKeys, lab_keys
 from lab.plan import tap_plan
 from lab.runner import Runner
 
+
 USER = "root"
 FORWARDING_SSHD_PORT = 2222  # a second sshd, under mptcpize, for `run-socks --server ssh`
 CONNECT_SECONDS = 30  # a guest under TCG takes seconds for the key exchange
+
+
+# Paramiko logs the errors that it also raises; a person is told once.
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
 class Guest:

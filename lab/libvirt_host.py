@@ -71,6 +71,8 @@ def connection(uri: str, root: Path, capabilities: Path | None = None) -> Iterat
     `root` is where the embedded driver keeps its state, unused with any other URI. Asking QEMU what it can do takes
     seconds, so its answer goes to the folder `capabilities`, which outlives the root.
     """
+    # Read when libvirt is first called: it would log to standard error, between our own lines.
+    os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", "4:syslog:mpsocks")
     silence_default_handler()
     if uri != EMBEDDED:
         with _opened(uri) as opened:
@@ -108,5 +110,3 @@ def _prepare_root(root: Path, capabilities: Path | None) -> None:
     if capabilities and not (root / "cache").exists():
         capabilities.mkdir(parents=True, exist_ok=True)
         (root / "cache").symlink_to(capabilities)
-    # The embedded driver would log to standard error, between our own lines.
-    os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", f"3:file:{root / 'libvirt.log'}")

@@ -176,8 +176,8 @@ class Route(Step):
 
     def stands(self, host: Runner) -> bool:
         found = host.probe("ip", "-j", f"-{self.family}", "route", "show", "table", self.table)
-        # A table that never had a route does not exist, and ip answers with an error and no output.
-        return any(self._is(route) for route in json.loads(found.stdout or "[]"))
+        # A table that never had a route does not exist, and ip answers with an error and half a list.
+        return found.ok and any(self._is(route) for route in json.loads(found.stdout or "[]"))
 
     def _is(self, route: dict[str, object]) -> bool:
         *refusal, destination = self.destination.split(" ")
