@@ -31,22 +31,28 @@ SMALL = TestbedSettings(
 )  # fmt: skip
 
 
-@pytest.fixture
-def host_network(runner: Runner) -> object:
-    """What the host's own namespace shows."""
-    return [runner.read("ip", "-j", what, "show") for what in ("link", "address", "route", "rule")]
+def small_namespaces() -> set[str]:
+    """Those of `SMALL`, whatever else comes and goes on this host."""
+    return {name for name in set_names() if name.startswith(f"{SMALL.prefix}-")}
 
 
-def test_a_testbed_comes_and_goes_and_leaves_nothing(runner: Runner, host_network: object, tmp_path: Path) -> None:
-    before = set_names()
+def host_network(runner: Runner) -> list[object]:
+    """What the host's own namespace shows, without the lifetimes that run down by themselves."""
+    links = {link["ifname"] for link in runner.read_json("ip", "-j", "link", "show")}
+    table = runner.read_json("ip", "-j", "route", "show", "table", "all")
+    routes = {(route["dst"], route.get("dev")) for route in table}
+    return [links, routes, runner.read("ip", "-j", "rule", "show"), runner.read("nft", "-j", "list", "tables")]
+
+
+def test_a_testbed_comes_and_goes_and_leaves_nothing(runner: Runner, tmp_path: Path) -> None:
+    network = host_network(runner)
     files = Path("/etc/netns").exists()
     with standing(SMALL, runner, tmp_path) as plan:
-        assert set_names() - before == set(plan.namespace_names)
+        assert small_namespaces() == set(plan.namespace_names)
         servers = {pid for name in plan.namespace_names for pid in processes(name)}
         assert len(servers) == 4
-        meanwhile = [runner.read("ip", "-j", what, "show") for what in ("link", "address", "route", "rule")]
-        assert meanwhile == host_network
-    assert set_names() == before
+        assert host_network(runner) == network
+    assert small_namespaces() == set()
     assert not [pid for pid in servers if is_running(pid)]
     assert Path("/etc/netns").exists() == files
 
@@ -100,12 +106,11 @@ def test_namespaces_are_made_first_each_by_the_callers_function(runner: Runner, 
         if len(asked) == 3:
             raise MpsocksError("enough")
 
-    before = set_names()
     plan = topology(SMALL)
     with pytest.raises(MpsocksError, match="enough"):
         build(plan, runner, Progress(), tmp_path, make_namespace=refuse_the_third)
     assert asked == list(plan.namespace_names[:3])
-    assert set_names() == before
+    assert small_namespaces() == set()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -134,7 +139,6 @@ def test_without_the_resolvers_file_the_build_fails_and_says_which(
 def test_dry_prints_what_it_would_do_and_does_nothing(
     runner: Runner, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = set_names()
     dry = Runner(Context(Config(overrides={"run": {"dry": True}})))
     plan = topology(SMALL)
     build(plan, dry, Progress(), tmp_path)
@@ -142,7 +146,7 @@ def test_dry_prints_what_it_would_do_and_does_nothing(
     printed = capsys.readouterr().out
     assert f"ip netns add {plan.lab}\n" in printed
     assert f"link add wlan1 netns {plan.lab} type veth" in printed
-    assert set_names() == before
+    assert small_namespaces() == set()
     assert list(tmp_path.iterdir()) == []
 
 
