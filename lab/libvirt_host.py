@@ -7,7 +7,6 @@ that root open at a time, so it is opened briefly, under a lock, and never held 
 from __future__ import annotations
 
 import fcntl
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,8 +70,6 @@ def connection(uri: str, root: Path, capabilities: Path | None = None) -> Iterat
     `root` is where the embedded driver keeps its state, unused with any other URI. Asking QEMU what it can do takes
     seconds, so its answer goes to the folder `capabilities`, which outlives the root.
     """
-    # Read when libvirt is first called: it would log to standard error, between our own lines.
-    os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", "4:syslog:mpsocks")
     silence_default_handler()
     if uri != EMBEDDED:
         with _opened(uri) as opened:
