@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from proxy.bundle import build_zipapp
 FOLDER = "/opt/mpsocks"
 BUNDLE = f"{FOLDER}/mpsocks.pyz"
 UNITS = Path(__file__).with_name("units")
+START_SECONDS = 30.0
 SSH_SCOPE = "socks:ssh"
 LOCAL_SOCKS = "127.0.0.1"
 
@@ -34,6 +36,11 @@ class SocksServer(StrEnum):
     @property
     def unit(self) -> str:
         return {"mpsocks": "mpsocks-proxy", "dante": "mpsocks-dante", "ssh": "mpsocks-sshd"}[self]
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on in the guest."""
+        return FORWARDING_SSHD_PORT if self is SocksServer.SSH else SOCKS_PORT
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -70,7 +77,7 @@ def run_socks(lab: Lab, guest: Guest, server: SocksServer, plans: tuple[TapPlan,
     if server is SocksServer.DANTE:
         _write(guest, f"{FOLDER}/danted.conf", "danted.conf.j2", values)
     lab.journal.undo(SSH_SCOPE)
-    _start_instead(guest, server.unit, [other.unit for other in SocksServer], values)
+    _start_instead(guest, server.unit, server.port, [other.unit for other in SocksServer], values)
     if server is not SocksServer.SSH:
         return f"{guest_address()}:{SOCKS_PORT}"
     _forward_over_ssh(lab)
@@ -85,7 +92,7 @@ def run_socksifier(guest: Guest, socksifier: Socksifier, plans: tuple[TapPlan, .
         _deploy_bundle(guest)
     else:
         _write(guest, f"{FOLDER}/redsocks.conf", "redsocks.conf.j2", values)
-    _start_instead(guest, socksifier.unit, [other.unit for other in Socksifier], values)
+    _start_instead(guest, socksifier.unit, REDIRECT_PORT, [other.unit for other in Socksifier], values)
     guest.runner.change("nft", "-f", "-", stdin=render(UNITS / "redirect.nft.j2", **values))
 
 
@@ -131,20 +138,34 @@ def _write(guest: Guest, remote: str, template: str, values: dict[str, Any]) -> 
     guest.write(remote, render(UNITS / template, **values))
 
 
-def _start_instead(guest: Guest, unit: str, units: list[str], values: dict[str, Any]) -> None:
+def _start_instead(guest: Guest, unit: str, port: int, units: list[str], values: dict[str, Any]) -> None:
+    """End the others of `units` and start `unit`; return when it listens on `port`."""
     others = [other for other in units if other != unit]
     guest.runner.change("sh", "-c", f"systemctl stop {' '.join(others)} 2>/dev/null || true")
     _write(guest, f"/etc/systemd/system/{unit}.service", f"{unit}.service.j2", values)
     guest.runner.change("systemctl", "daemon-reload")
     try:
         guest.runner.change("systemctl", "restart", unit)
-    except CommandError as error:
+        started = guest.dry or _listens(guest, unit, port)
+    except CommandError:
+        started = False
+    if not started:
         log = guest.runner.probe("journalctl", "-q", "--no-pager", "-n", "15", "-o", "cat", "-u", unit).stdout
         raise MpsocksError(
             f"{unit} does not start in the guest",
-            why=log.strip() or error.why,
+            why=log.strip() or f"nothing listens on port {port}, and its journal is empty",
             hint=f"look inside: invoke ssh-vm --command 'systemctl status {unit}'",
-        ) from error
+        )
+
+
+def _listens(guest: Guest, unit: str, port: int) -> bool:
+    """Whether the unit comes to listen on the port before its time is over, and without having failed."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and guest.runner.probe("systemctl", "is-active", unit).ok:
+        if guest.runner.read("ss", "-H", "-l", "-t", "-n", "sport", "=", f":{port}"):
+            return True
+        time.sleep(0.2)
+    return False
 
 
 def _require_programs(guest: Guest, programs: tuple[str, ...]) -> None:
