@@ -1,0 +1,103 @@
+"""Taking clients from one address."""
+
+from __future__ import annotations
+
+import errno
+from socket import (
+    IPPROTO_IPV6,
+    IPPROTO_TCP,
+    IPV6_V6ONLY,
+    SO_REUSEADDR,
+    SO_REUSEPORT,
+    SOCK_CLOEXEC,
+    SOCK_NONBLOCK,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    TCP_NODELAY,
+    SocketType,
+)
+from typing import TYPE_CHECKING
+
+from proxy.loop import LISTENER_EVENTS
+from proxy.mptcp import IPPROTO_MPTCP
+from proxy.options import HostPort, StartError
+
+if TYPE_CHECKING:
+    from proxy.worker import Worker
+
+BACKLOG = 4096
+"""Bounded by net.core.somaxconn, too."""
+ACCEPTS_PER_TURN = 64
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+def bound_socket(address: HostPort, *, multipath: bool = False) -> SocketType:
+    """A socket bound to `address`, which other sockets of this user may be bound to as well. Raises StartError."""
+    try:
+        sock = _new_socket(address, multipath=multipath)
+        sock.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+        sock.setsockopt(SOL_SOCKET, SO_REUSEPORT, 1)
+        if ":" in address.host:
+            sock.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, 1)
+        sock.bind((address.host, address.port))
+    except OSError as error:
+        raise StartError(f"cannot listen on {address}: {error.strerror}") from error
+    return sock
+
+
+def _new_socket(address: HostPort, *, multipath: bool) -> SocketType:
+    kind = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC
+    if multipath:
+        try:
+            return SocketType(address.family, kind, IPPROTO_MPTCP)
+        except OSError:
+            pass  # a kernel without MPTCP, or with it switched off: plain TCP serves every client
+    return SocketType(address.family, kind, 0)
+
+
+class Listener:
+    """The handler of a listening socket. Level-triggered: what one turn leaves, the next brings again."""
+
+    def __init__(self, worker: Worker, address: HostPort, *, multipath: bool) -> None:
+        self._worker = worker
+        self._socket = bound_socket(address, multipath=multipath)
+        # Accepted sockets inherit it: one system call saved for each.
+        self._socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        self._socket.listen(BACKLOG)
+        self._accepting = False
+
+    def resume(self) -> None:
+        """Accept from now on."""
+        if not self._accepting:
+            self._accepting = True
+            self._worker.loop.add(self._socket.fileno(), self, LISTENER_EVENTS)
+
+    def pause(self) -> None:
+        """Leave clients in the kernel's queue."""
+        if self._accepting:
+            self._accepting = False
+            self._worker.loop.remove(self._socket.fileno())
+
+    def close(self) -> None:
+        self.pause()
+        self._socket.close()
+
+    def ready(self, _mask: int) -> None:
+        worker, family = self._worker, self._socket.family
+        # SocketType and its _accept are what socket.socket wraps in Python, at two microseconds for each connection.
+        accept = self._socket._accept  # type: ignore[attr-defined]
+        for _ in range(ACCEPTS_PER_TURN):
+            try:
+                fd, peer = accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    worker.pause_accepting()
+                    return
+                continue  # that one client went away before it was taken (accept(2) lists many such errors)
+            if not worker.admit(SocketType(family, SOCK_STREAM, 0, fd), peer):
+                return
+
+    def crashed(self, error: Exception) -> None:
+        raise error

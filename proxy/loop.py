@@ -1,0 +1,121 @@
+"""The event loop: epoll, and nothing between it and the handlers.
+
+Connections are registered once, edge-triggered, for everything; handlers read until the kernel has no more. Sockets
+that a handler gives up are closed when the whole batch of events is done, so that no event of the batch can reach a new
+socket under an old number.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable
+from select import EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, epoll
+from socket import SocketType
+from time import monotonic
+from typing import Protocol
+
+EVENTS_PER_TURN = 256
+CONNECTION_EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET
+LISTENER_EVENTS = EPOLLIN
+
+
+class Handler(Protocol):
+    """What a file descriptor's events go to."""
+
+    def ready(self, mask: int, /) -> None:
+        """`mask` holds the EPOLL* bits that are set."""
+
+    def crashed(self, error: Exception) -> None:
+        """`ready` raised what it should not have: drop the connection, keep the others."""
+
+
+class Loop:
+    """One per process."""
+
+    def __init__(self, *, tick_seconds: float, on_tick: Callable[[], None]) -> None:
+        self.now = monotonic()
+        self.handlers: dict[int, Handler] = {}
+        self._epoll = epoll()
+        self._doomed: list[SocketType] = []
+        self._again: list[Handler] = []
+        self._posted: deque[Handler] = deque()
+        self._tick_seconds = tick_seconds
+        self._on_tick = on_tick
+        self._stopping = False
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._epoll.register(self._wake, EPOLLIN)
+        self.handlers[self._wake] = self
+
+    def add(self, fd: int, handler: Handler, events: int = CONNECTION_EVENTS) -> None:
+        """Send the events of `fd` to `handler`. To hand over to another handler later, replace it in `handlers`."""
+        self.handlers[fd] = handler
+        self._epoll.register(fd, events)
+
+    def remove(self, fd: int) -> None:
+        """Stop watching `fd`, which stays open."""
+        del self.handlers[fd]
+        self._epoll.unregister(fd)
+
+    def close(self, sock: SocketType) -> None:
+        """Stop watching a socket at once and close it after this turn."""
+        self.handlers.pop(sock.fileno(), None)
+        self._doomed.append(sock)
+
+    def again(self, handler: Handler) -> None:
+        """Call `handler.ready(EPOLLIN)` once the events at hand are done."""
+        self._again.append(handler)
+
+    def post(self, handler: Handler) -> None:
+        """Like `again`, and the one method that other threads and signal handlers may call."""
+        self._posted.append(handler)
+        os.eventfd_write(self._wake, 1)
+
+    def stop(self) -> None:
+        self._stopping = True
+
+    def run(self) -> None:
+        """Handle events until `stop`."""
+        poll, handlers = self._epoll.poll, self.handlers
+        next_tick = monotonic() + self._tick_seconds
+        while not self._stopping:
+            events = poll(0 if self._again else max(0.0, next_tick - monotonic()), EVENTS_PER_TURN)
+            self.now = now = monotonic()
+            for fd, mask in events:
+                handler = handlers.get(fd)
+                if handler is not None:
+                    self._call(handler, mask)
+            if self._again:
+                self._run_again()
+            if self._doomed:
+                self._bury()
+            if now >= next_tick:
+                next_tick = now + self._tick_seconds
+                self._on_tick()
+        self._bury()
+
+    def ready(self, _mask: int) -> None:
+        """The loop is itself a handler: of the descriptor that `post` writes to."""
+        os.eventfd_read(self._wake)
+        while self._posted:
+            self._again.append(self._posted.popleft())
+
+    def crashed(self, error: Exception) -> None:
+        raise error
+
+    @staticmethod
+    def _call(handler: Handler, mask: int) -> None:
+        try:
+            handler.ready(mask)
+        except Exception as error:  # noqa: BLE001 -- a defect met by one connection must not end all the others
+            handler.crashed(error)
+
+    def _run_again(self) -> None:
+        again, self._again = self._again, []
+        for handler in again:
+            self._call(handler, EPOLLIN)
+
+    def _bury(self) -> None:
+        for sock in self._doomed:
+            sock.close()
+        self._doomed.clear()

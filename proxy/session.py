@@ -1,0 +1,249 @@
+"""One client, from accept to the line in the log."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from enum import Enum, auto
+from errno import ETIMEDOUT
+from select import EPOLLERR, EPOLLHUP
+from socket import IPPROTO_TCP, SO_LINGER, SOL_SOCKET, TCP_NODELAY, SocketType
+from struct import pack
+from time import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from codec.address import ANY_IPV4, Address, AddressType
+from codec.reply import ReplyCode
+from proxy.handshake import Handshake
+from proxy.log import Record
+from proxy.mptcp import is_multipath
+from proxy.outward import Attempt
+from proxy.redirect import Redirected
+from proxy.relay import READABLE, Flow
+from proxy.resolver import Candidate
+from proxy.via import ViaHandshake
+
+if TYPE_CHECKING:
+    from proxy.worker import Worker
+
+_CLOSE_WITH_RESET = pack("ii", 1, 0)
+
+
+class Stage(Enum):
+    """How far a session is; each has its own timeout."""
+
+    HANDSHAKE = auto()
+    CONNECTING = auto()
+    RELAYING = auto()
+    OVER = auto()
+
+
+class Front(Protocol):
+    """The client's side: what a client is told."""
+
+    def connected(self, remote: SocketType, multipath: bool, /) -> bool: ...
+    def refused(self, code: ReplyCode, /) -> None: ...
+    def early_data(self) -> bytes: ...
+
+
+class Reach(Protocol):
+    """Something under way towards the remote host."""
+
+    def expired(self) -> None: ...
+    def cancel(self) -> None: ...
+
+
+class Session:
+    """Holds what the stages share. It handles the client's events itself while the remote host is being reached."""
+
+    __slots__ = (
+        "_down", "_moved", "_reach", "_remote", "_started", "_up", "client", "client_events", "destination", "front",
+        "multipath", "peer", "port", "protocol", "stage", "waiting_since", "wants_multipath", "worker",
+    )  # fmt: skip
+
+    _up: Flow
+    _down: Flow
+
+    def __init__(self, worker: Worker, client: SocketType, peer: tuple[Any, ...]) -> None:
+        self.worker = worker
+        self.client = client
+        self.front: Front | None = None
+        """None again once the relay runs: an idle connection keeps no more than it needs."""
+        self.peer = peer
+        self.stage = Stage.HANDSHAKE
+        self.protocol = "unknown"
+        self.destination: Address | None = None
+        self.port = 0
+        self.wants_multipath = True
+        self.multipath = False
+        self.client_events = 0
+        """What happened to the client while nobody read from it."""
+        self.waiting_since = self._started = worker.loop.now
+        self._reach: Reach | None = None
+        self._remote: SocketType | None = None
+        self._moved = 0
+
+    @property
+    def is_over(self) -> bool:
+        return self.stage is Stage.OVER
+
+    def begin_socks(self) -> None:
+        """Wait for a SOCKS request."""
+        front = Handshake(self)
+        self.front = front
+        self.worker.loop.add(self.client.fileno(), front)
+
+    def begin_redirected(self) -> None:
+        """Go on to where the packet filter took the client from."""
+        front = Redirected(self)
+        self.front = front
+        self.worker.loop.add(self.client.fileno(), self)
+        self.worker.loop.again(front)
+
+    def connect(self) -> None:
+        """Reach `destination` and `port`, or the proxy that is to do it."""
+        worker, via = self.worker, self.worker.options.via
+        destination = self.destination
+        assert destination is not None
+        self.stage = Stage.CONNECTING
+        self.waiting_since = worker.loop.now
+        worker.loop.handlers[self.client.fileno()] = self
+        target = Address.of(via.host) if via is not None else destination
+        if via is not None and not worker.may_reach(destination.host):
+            self.refuse(ReplyCode.NOT_ALLOWED)
+        elif target.type is not AddressType.DOMAIN_NAME:
+            self.answered([worker.candidate(target)])
+        elif not worker.resolver.ask(target.name_octets, self):
+            self.refuse(ReplyCode.GENERAL_FAILURE)
+
+    def still_wanted(self) -> bool:
+        """Whether the resolver's answer is waited for."""
+        return self.stage is Stage.CONNECTING
+
+    def answered(self, found: list[Candidate]) -> None:
+        """Connect to one of these addresses, as far as the rules permit."""
+        if self.stage is not Stage.CONNECTING:
+            return
+        via = self.worker.options.via
+        permitted = found if via is not None else [one for one in found if self.worker.may_reach(one[1])]
+        if not permitted:
+            self.refuse(ReplyCode.NOT_ALLOWED if found else ReplyCode.HOST_UNREACHABLE)
+            return
+        attempt = Attempt(self, permitted, via.port if via is not None else self.port)
+        self._reach = attempt
+        attempt.begin()
+
+    def reached(self, remote: SocketType, mask: int) -> None:
+        """An outward connection stands; `mask` is what has happened to it already."""
+        if self.worker.options.via is not None:
+            assert self.destination is not None
+            handshake = ViaHandshake(self, remote, self.destination, self.port)
+            self._reach = handshake
+            handshake.begin(mask)
+            return
+        self.connected(remote, mask, multipath=is_multipath(remote))
+
+    def connected(self, remote: SocketType, mask: int, *, multipath: bool, early: bytes = b"") -> None:
+        """The remote host is there: tell the client, and relay. `early` is what it has sent already."""
+        self.stage = Stage.RELAYING
+        self._reach = None
+        self._remote = remote
+        self.multipath = multipath
+        remote.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        up = self._up = Flow(self, self.client, remote)
+        down = self._down = Flow(self, remote, self.client)
+        up.back, down.back = down, up
+        handlers = self.worker.loop.handlers
+        handlers[self.client.fileno()] = up
+        handlers[remote.fileno()] = down
+        front, self.front = self.front, None
+        assert front is not None
+        if not front.connected(remote, multipath):
+            self.end("client reset", reset=True)
+            return
+        if data := front.early_data():
+            up.offer(data)
+        if early:
+            down.offer(early)
+        if self.client_events & READABLE and not up.blocked:
+            up.pump(thorough=True)
+        if (mask & READABLE or early) and not down.blocked:
+            down.pump(thorough=True)
+
+    def refuse(self, code: ReplyCode) -> None:
+        """Tell the client that it cannot have what it wants."""
+        if self.front is not None:
+            self.front.refused(code)
+        self.end(f"refused: {code.name.lower().replace('_', ' ')}")
+
+    def ready(self, mask: int) -> None:
+        """Client events while connecting: kept for the relay, unless the client has gone."""
+        self.client_events |= mask
+        if mask & (EPOLLERR | EPOLLHUP):
+            self.end("client reset")
+
+    def crashed(self, error: Exception) -> None:
+        """A defect of ours: end this session, and leave a trace."""
+        os.write(2, "".join(traceback.format_exception(error)).encode())
+        self.end("defect", reset=True)
+
+    def broken(self, sock: SocketType, error: int | None) -> None:
+        """A side was reset, or timed out: pass it on as a reset."""
+        side = "client" if sock is self.client else "remote"
+        self.end(f"{side} {'timed out' if error == ETIMEDOUT else 'reset'}", reset=True)
+
+    def check_timeout(self, now: float) -> None:
+        """Called by the worker's sweep, so that the relay need not note the time of every message."""
+        timeouts = self.worker.options.timeouts
+        waited = now - self.waiting_since
+        if self.stage is Stage.RELAYING:
+            up, down = self._up, self._down
+            moved = up.octets + down.octets
+            if moved != self._moved:
+                self._moved = moved
+                self.waiting_since = now
+            elif waited > (timeouts.half_closed if up.ended or down.ended else timeouts.idle):
+                self.end("idle", reset=True)
+        elif self.stage is Stage.CONNECTING and waited > timeouts.connect:
+            if self._reach is not None:
+                self._reach.expired()
+            else:
+                self.refuse(ReplyCode.TIMED_OUT)
+        elif self.stage is Stage.HANDSHAKE and waited > timeouts.handshake:
+            self.end("handshake timed out")
+
+    def reset_client(self) -> None:
+        """Make closing the client's socket send a reset."""
+        self.client.setsockopt(SOL_SOCKET, SO_LINGER, _CLOSE_WITH_RESET)
+
+    def end(self, reason: str, *, reset: bool = False) -> None:
+        """Close both sides, with RST if `reset`, and log. Safe to call again."""
+        if self.stage is Stage.OVER:
+            return
+        worker, relayed = self.worker, self.stage is Stage.RELAYING
+        self.stage = Stage.OVER
+        if reset:
+            self.reset_client()
+        worker.loop.close(self.client)
+        if self._remote is not None:
+            if reset:
+                self._remote.setsockopt(SOL_SOCKET, SO_LINGER, _CLOSE_WITH_RESET)
+            worker.loop.close(self._remote)
+        if self._reach is not None:
+            self._reach.cancel()
+        worker.ended(self)
+        worker.log.add(self._record(reason, relayed))
+        # No reference cycle is left behind, so memory is freed now rather than by the collector.
+        self.front = self._reach = None
+        if relayed:
+            self._up.release()
+            self._down.release()
+            del self._up, self._down
+
+    def _record(self, reason: str, relayed: bool) -> Record:
+        destination = self.destination or ANY_IPV4
+        return Record(
+            time(), self.peer, self.protocol, destination.host if self.destination else "", self.port, self.multipath,
+            self._up.octets if relayed else 0, self._down.octets if relayed else 0,
+            self.worker.loop.now - self._started, reason,
+        )  # fmt: skip

@@ -1,0 +1,189 @@
+"""From the request to the reply: every kind of client, every kind of address, every way to be refused."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from codec.address import Address
+from codec.client import Socks6Client
+from codec.command import Command
+from codec.errors import RemoteProtocolError
+from codec.reply import ReplyCode
+from codec.socks6 import messages as socks6
+from tests.proxy.peers import (
+    connected_socket,
+    echo,
+    listening_socket,
+    receive_all,
+    receive_exactly,
+    serving,
+    socks5_request,
+    socks6_request,
+    tunnel,
+)
+from tests.proxy.running import LOOPBACK, PATIENCE, RunningProxy
+
+EITHER_VERSION = pytest.mark.parametrize("request_", [socks5_request, socks6_request], ids=["socks5", "socks6"])
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[str]:
+    """The URL of a page that says hello."""
+
+    class Hello(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"hello")
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hello) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"http://localhost:{server.server_port}/"
+        server.shutdown()
+        thread.join(PATIENCE)
+
+
+@pytest.mark.parametrize("option", ["--socks5", "--socks5-hostname"])
+@pytest.mark.parametrize("listener", [0, 1], ids=["ipv4", "ipv6"])
+def test_curl_fetches_a_page(proxy: RunningProxy, page: str, option: str, listener: int) -> None:
+    command = ["curl", "--silent", "--show-error", "--max-time", "10", option, proxy.addresses[listener], page]
+    assert subprocess.run(command, capture_output=True, check=True).stdout == b"hello"
+
+
+@EITHER_VERSION
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_a_host_is_reached_by_address_and_by_name(proxy: RunningProxy, request_: type[Socks6Client], host: str) -> None:
+    with serving(echo, "::1" if host == "::1" else "127.0.0.1") as port, tunnel(proxy.address, request_(host, port)) as t:
+        assert t.code is ReplyCode.SUCCEEDED
+        t.socket.sendall(b"hello")
+        assert receive_exactly(t.socket, 5) == b"hello"
+        local = t.socket.getsockname()
+    line = proxy.connection(client=f"127.0.0.1:{local[1]}")
+    assert line["destination"] == (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+    assert (line["up"], line["down"], line["end"]) == (5, 5, "closed")
+
+
+@EITHER_VERSION
+def test_the_reply_names_the_address_that_the_proxy_bound(proxy: RunningProxy, request_: type[Socks6Client]) -> None:
+    peers: list[tuple[str, int]] = []
+    with serving(lambda connection: peers.append(connection.getpeername())) as port:
+        with tunnel(proxy.address, request_("127.0.0.1", port)) as t:
+            receive_all(t.socket)
+            assert (t.reply.address.host, t.reply.port) == peers[0]
+
+
+@EITHER_VERSION
+def test_a_refused_connection_is_told(proxy: RunningProxy, request_: type[Socks6Client]) -> None:
+    with listening_socket() as closed:
+        port = closed.getsockname()[1]
+    with tunnel(proxy.address, request_("127.0.0.1", port)) as t:
+        assert t.code is ReplyCode.CONNECTION_REFUSED
+        assert t.reply.address == Address.of("0.0.0.0")
+        assert receive_all(t.socket) == b""
+
+
+@EITHER_VERSION
+def test_a_name_that_does_not_exist_is_told(proxy: RunningProxy, request_: type[Socks6Client]) -> None:
+    with tunnel(proxy.address, request_("no such name", 80)) as t:
+        assert t.code is ReplyCode.HOST_UNREACHABLE
+
+
+@EITHER_VERSION
+@pytest.mark.parametrize("command", [Command.BIND, Command.UDP_ASSOCIATE])
+def test_what_the_proxy_does_not_do_is_told(proxy: RunningProxy, request_: type[Socks6Client], command: Command) -> None:
+    with tunnel(proxy.address, request_("127.0.0.1", 0, command=command)) as t:
+        assert t.code is ReplyCode.COMMAND_NOT_SUPPORTED
+
+
+def test_a_noop_succeeds_and_ends(proxy: RunningProxy) -> None:
+    with tunnel(proxy.address, socks6_request("0.0.0.0", 0, command=Command.NOOP)) as t:
+        assert t.code is ReplyCode.SUCCEEDED
+        assert receive_all(t.socket) == b""
+
+
+@EITHER_VERSION
+def test_a_host_that_does_not_answer_is_told_as_a_timeout(request_: type[Socks6Client]) -> None:
+    arguments = ("serve", "--listen", "127.0.0.1:0", "--workers", "1", "--connect-timeout", "0.3", *LOOPBACK)
+    with RunningProxy(*arguments) as proxy, listening_socket() as full:
+        full.listen(0)
+        with connected_socket(full.getsockname()):
+            with tunnel(proxy.address, request_("127.0.0.1", full.getsockname()[1])) as t:
+                timed_out = ReplyCode.HOST_UNREACHABLE if request_ is socks5_request else ReplyCode.TIMED_OUT
+                assert t.code is timed_out
+            proxy.connection(end="refused: timed out")
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        ("050102", "05ff"),
+        ("050100" + "05010002", "0500" + "05080001000000000000"),
+        ("0601000000500002", "06000000" + "060800000000000100000000"),
+        ("0601000400500001c000020100050003", "06000000" + "060100000000000100000000"),
+        ("04010050c000020100", "06"),
+        ("474554202f", "06"),
+    ],
+    ids=["no-method", "socks5-address-type", "socks6-address-type", "socks6-option", "socks4", "http"],
+)
+def test_bad_input_is_answered_and_ends(proxy: RunningProxy, sent: str, answer: str) -> None:
+    with connected_socket(proxy.address) as sock:
+        sock.sendall(bytes.fromhex(sent))
+        assert receive_all(sock).hex() == answer
+
+
+@EITHER_VERSION
+def test_a_request_that_trickles_in_is_served(
+    proxy: RunningProxy, request_: type[Socks6Client], echo_port: int
+) -> None:
+    client = request_("127.0.0.1", echo_port)
+    octets = client.open()
+    if request_ is socks5_request:
+        client.receive(b"\x05\x00")
+        octets += client.outgoing()
+    with connected_socket(proxy.address) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for octet in octets:
+            sock.sendall(bytes((octet,)))
+        sock.sendall(b"hello")
+        sock.shutdown(socket.SHUT_WR)
+        assert receive_all(sock).endswith(b"hello")
+
+
+def test_the_socks6_replies_come_in_one_piece(proxy: RunningProxy, echo_port: int) -> None:
+    request = socks6.Request(Command.CONNECT, Address.of("127.0.0.1"), echo_port)
+    with connected_socket(proxy.address) as sock:
+        sock.sendall(Socks6Client(request).open())
+        assert len(sock.recv(4096)) == 4 + 12
+
+
+def test_a_client_that_closes_in_its_handshake_is_forgotten(proxy: RunningProxy) -> None:
+    with connected_socket(proxy.address) as sock:
+        sock.sendall(b"\x05\x01")
+        local = sock.getsockname()
+    proxy.connection(client=f"127.0.0.1:{local[1]}", end="client closed in its handshake")
+
+
+def test_a_client_that_says_nothing_is_closed_in_time() -> None:
+    arguments = ("serve", "--listen", "127.0.0.1:0", "--workers", "1", "--handshake-timeout", "0.3", *LOOPBACK)
+    with RunningProxy(*arguments) as proxy, connected_socket(proxy.address) as sock:
+        sock.sendall(b"\x05")
+        assert receive_all(sock) == b""
+        proxy.connection(end="handshake timed out")
+
+
+def test_a_proxy_of_another_version_is_recognised(proxy: RunningProxy) -> None:
+    client = socks6_request("127.0.0.1", 1)
+    with pytest.raises(RemoteProtocolError, match="does not speak this version"), connected_socket(proxy.address) as sock:
+        sock.sendall(b"\x07" + client.open()[1:])
+        client.receive(receive_all(sock))
+        client.receive_end()
