@@ -1,0 +1,1 @@
+"""From a kernel source and readable configuration fragments to a cached bzImage for the guest."""

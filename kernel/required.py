@@ -1,0 +1,36 @@
+"""What this machine must have to build a kernel."""
+
+from __future__ import annotations
+
+from lab.errors import MpsocksError
+from lab.runner import Runner
+
+# Command, and the Debian package that has it.
+TOOLS = {
+    "bc": "bc",
+    "bison": "bison",
+    "flex": "flex",
+    "gcc": "gcc",
+    "gzip": "gzip",
+    "ld": "binutils",
+    "make": "make",
+    "perl": "perl-base",
+    "tar": "tar",
+    "xz": "xz-utils",
+}
+
+
+def missing_packages(runner: Runner) -> list[str]:
+    """The Debian packages whose command is not there."""
+    return [package for tool, package in TOOLS.items() if not runner.probe("sh", "-c", f"command -v {tool}").ok]
+
+
+def require_tools(runner: Runner) -> None:
+    """Raise an error that names what is missing."""
+    missing = missing_packages(runner)
+    if missing:
+        raise MpsocksError(
+            "this machine cannot build a kernel yet",
+            why=f"missing: {', '.join(missing)}",
+            hint=f"apt-get install {' '.join(missing)}, or take Debian's kernel with --stock",
+        )
