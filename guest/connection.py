@@ -16,7 +16,6 @@ from lab.keys import LabKeys, lab_keys
 from lab.plan import tap_plan
 from lab.runner import Runner
 
-
 USER = "root"
 FORWARDING_SSHD_PORT = 2222  # a second sshd, under mptcpize, for `run-socks --server ssh`
 CONNECT_SECONDS = 30  # a guest under TCG takes seconds for the key exchange

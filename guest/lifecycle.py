@@ -12,7 +12,7 @@ from guest.boot import Boot, boot
 from guest.connection import guest
 from guest.network import configure_network
 from guest.resolvers import host_nameservers
-from guest.services import Socksifier, SocksServer, needs_extra_image, run_socks, run_socksifier
+from guest.services import Socksifier, SocksServer, needs_extra_image, require_fit, run_socks, run_socksifier
 from lab import vm
 from lab.context import Lab
 from lab.errors import MpsocksError
@@ -49,6 +49,7 @@ class Running:
 
 def boot_socks(lab: Lab, itf: str, gateway: str, server: SocksServer, socksifier: Socksifier, *, cold: bool) -> Running:
     """Bring everything up for the uplinks in `itf`; when anything fails, the host is as it was before."""
+    require_fit(server, socksifier)
     names = split_list(itf)
     plans = tap_plans(len(names))
     uplinks = find_uplinks(lab, names, gateway)

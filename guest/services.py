@@ -10,7 +10,7 @@ from typing import Any
 
 from guest.connection import FORWARDING_SSHD_PORT, USER, Guest, guest_address, ssh_options
 from lab.context import Lab
-from lab.errors import MpsocksError
+from lab.errors import BadInputError, MpsocksError
 from lab.plan import LAB_NETWORK, REDIRECT_PORT, SOCKS_PORT, TapPlan
 from lab.runner import CommandError
 from lab.steps import SshForward
@@ -68,6 +68,16 @@ def needs_extra_image(server: SocksServer, socksifier: Socksifier) -> bool:
     return bool(server.needs or socksifier.needs)
 
 
+def require_fit(server: SocksServer, socksifier: Socksifier) -> None:
+    """Refuse a pair that cannot work together."""
+    if server is SocksServer.SSH and socksifier is Socksifier.REDSOCKS:
+        raise BadInputError(
+            "redsocks cannot be used with --server ssh",
+            why="redsocks hands connections to a SOCKS server in the guest, and ssh -D has its own on the lab host",
+            hint="use --socksifier mpsocks, or --server mpsocks or dante",
+        )
+
+
 def run_socks(lab: Lab, guest: Guest, server: SocksServer, plans: tuple[TapPlan, ...]) -> str:
     """Start `server`, and end whichever other ran; return the address and port of the SOCKS server."""
     _require_programs(guest, server.needs)
@@ -91,6 +101,7 @@ def run_socksifier(guest: Guest, socksifier: Socksifier, plans: tuple[TapPlan, .
     if socksifier is Socksifier.MPSOCKS:
         _deploy_bundle(guest)
     else:
+        _require_socks_server(guest)
         _write(guest, f"{FOLDER}/redsocks.conf", "redsocks.conf.j2", values)
     _start_instead(guest, socksifier.unit, REDIRECT_PORT, [other.unit for other in Socksifier], values)
     guest.runner.change("nft", "-f", "-", stdin=render(UNITS / "redirect.nft.j2", **values))
@@ -158,11 +169,24 @@ def _start_instead(guest: Guest, unit: str, port: int, units: list[str], values:
         )
 
 
+def _require_socks_server(guest: Guest) -> None:
+    if not guest.dry and not _listening(guest, SOCKS_PORT):
+        raise MpsocksError(
+            "redsocks has no SOCKS server to hand connections to",
+            why=f"nothing in the guest listens on port {SOCKS_PORT}",
+            hint="start one first: invoke run-socks --server mpsocks (or dante)",
+        )
+
+
+def _listening(guest: Guest, port: int) -> bool:
+    return bool(guest.runner.read("ss", "-H", "-l", "-t", "-n", "sport", "=", f":{port}").strip())
+
+
 def _listens(guest: Guest, unit: str, port: int) -> bool:
     """Whether the unit comes to listen on the port before its time is over, and without having failed."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and guest.runner.probe("systemctl", "is-active", unit).ok:
-        if guest.runner.read("ss", "-H", "-l", "-t", "-n", "sport", "=", f":{port}"):
+        if _listening(guest, port):
             return True
         time.sleep(0.2)
     return False
