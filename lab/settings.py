@@ -116,21 +116,25 @@ def parse(config: Mapping[str, Any]) -> Settings:
     values = dict(config)
     sections = {name: _section(name, section, values.pop(name, {})) for name, section in SECTIONS.items()}
     _refuse_unknown("mpsocks", values, [field.name for field in fields(Settings)])
+    for name, value in values.items():
+        _require_type(f"mpsocks.{name}", value, getattr(Settings(), name))
     settings = Settings(**sections, **values)
     _check(settings)
     return settings
 
 
 def _section(name: str, section: type[Any], values: Mapping[str, Any]) -> Any:
-    _refuse_unknown(f"mpsocks.{name}", values, [field.name for field in fields(section)])
+    where = f"mpsocks.{name}"
+    _refuse_unknown(where, values, [field.name for field in fields(section)])
     for field in fields(section):
-        value = values.get(field.name, field.default)
-        if type(value) is not type(field.default):
-            raise BadInputError(
-                f"mpsocks.{name}.{field.name} is {value!r}",
-                hint=f"it must be a {type(field.default).__name__}, such as {field.default!r}",
-            )
+        _require_type(f"{where}.{field.name}", values.get(field.name, field.default), field.default)
     return section(**values)
+
+
+def _require_type(where: str, value: Any, default: Any) -> None:
+    # Not isinstance: True would pass for an int.
+    if type(value) is not type(default):
+        raise BadInputError(f"{where} is {value!r}", hint=f"it must be a {type(default).__name__}, such as {default!r}")
 
 
 def _refuse_unknown(where: str, values: Mapping[str, Any], known: list[str]) -> None:
@@ -152,6 +156,8 @@ def _check(settings: Settings) -> None:
             f"a guest with {guest.memory} MiB and {guest.cpus} processors would not run",
             hint="mpsocks.guest.memory is in MiB, at least 256; mpsocks.guest.cpus is 1 to 64",
         )
+    if guest.boot_timeout < 1:
+        raise BadInputError(f"mpsocks.guest.boot_timeout is {guest.boot_timeout}", hint="it is in seconds, at least 1")
     for address in split_list(guest.nameservers):
         try:
             ip_address(address)
