@@ -1,0 +1,71 @@
+"""Network namespaces for tests, and the lab as it would be on a host of its own."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from invoke.context import Context
+
+from lab.cache import Cache
+from lab.context import Lab
+from lab.journal import Journal
+from lab.progress import Progress
+from lab.runner import Runner
+from lab.settings import Settings
+
+_numbers = itertools.count()
+
+MakeNamespace = Callable[[], Runner]
+
+
+@pytest.fixture
+def make_namespace() -> Iterator[MakeNamespace]:
+    """Makes network namespaces with loopback up, each a Runner; removes them at the end with all that runs in them."""
+    made: list[str] = []
+
+    def make() -> Runner:
+        name = f"unit{os.getpid()}-{next(_numbers)}"
+        subprocess.run(["ip", "netns", "add", name], check=True)
+        made.append(name)
+        runner = Runner(Context(), prefix=("ip", "netns", "exec", name))
+        # Duplicate address detection would change addresses by itself while tests compare them.
+        runner.change("sysctl", "-q", "-w", "net/ipv6/conf/default/accept_dad=0", "net/ipv6/conf/all/accept_dad=0")
+        runner.change("ip", "link", "set", "dev", "lo", "up")
+        return runner
+
+    yield make
+    for name in made:
+        inside = subprocess.run(["ip", "netns", "pids", name], check=True, capture_output=True, text=True)
+        for pid in inside.stdout.split():
+            os.kill(int(pid), signal.SIGKILL)
+        subprocess.run(["ip", "netns", "delete", name], check=True)
+
+
+@pytest.fixture
+def netns(make_namespace: MakeNamespace) -> Runner:
+    """A Runner in a fresh network namespace."""
+    return make_namespace()
+
+
+@pytest.fixture
+def here() -> Runner:
+    """A Runner on this machine itself, for commands that change nothing but files of the test."""
+    return Runner(Context())
+
+
+def namespace_name(runner: Runner) -> str:
+    """The name of the namespace that a Runner of `make_namespace` works in."""
+    return runner.prefix[-1]
+
+
+def lab_on(host: Runner, folder: Path, settings: Settings | None = None) -> Lab:
+    """A lab on that host, with its state and cache below `folder`."""
+    settings = settings or Settings(state=str(folder / "state"), cache=str(folder / "cache"))
+    journal = Journal(settings.state_folder, host)
+    return Lab(settings, host, journal, Cache(settings.cache_folder), Progress())
