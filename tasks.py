@@ -25,7 +25,6 @@ from lab.settings import defaults
 from lab.standing import status as read_status
 from lab.tasking import choice, lab_task, number, replace_process, report
 from lab.testbed import session
-from lab.testbed.settings import TestbedSettings
 from tests.run import run_tests
 from traces.check import check, make_request
 from traces.demo import run_demo
@@ -221,7 +220,7 @@ def status(lab: Lab, json: bool = False) -> None:
 @lab_task()
 def clean(lab: Lab) -> None:
     """Put this host back as it was, whatever was made and however it ended."""
-    undone = session.testbed_down(lab, TestbedSettings()) if session.is_up(lab) else 0
+    undone = session.testbed_down(lab) if session.is_up(lab) else 0
     print(f"{undone + lab.journal.undo()} changes taken back")
 
 
@@ -237,7 +236,7 @@ def doctor(lab: Lab, json: bool = False) -> None:
 @lab_task()
 def testbed_up(lab: Lab) -> None:
     """Build the emulated internet: a lab host with uplinks wlp1s0 and wlan1, two ISPs, servers."""
-    session.testbed_up(lab, TestbedSettings())
+    session.testbed_up(lab)
     print("run commands on its lab host: invoke testbed-exec -- COMMAND")
 
 
@@ -245,13 +244,13 @@ def testbed_up(lab: Lab) -> None:
 def testbed_exec(lab: Lab) -> None:
     """Run a command as if on the emulated lab host: testbed-exec -- COMMAND [ARGUMENT …]."""
     command = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else ["bash"]
-    replace_process(session.exec_argv(lab, TestbedSettings(), command), lab.host.dry)
+    replace_process(session.exec_argv(lab, command), lab.host.dry)
 
 
 @lab_task()
 def testbed_down(lab: Lab) -> None:
     """Remove the emulated internet, with the lab inside."""
-    print(f"{session.testbed_down(lab, TestbedSettings())} changes taken back")
+    print(f"{session.testbed_down(lab)} changes taken back")
 
 
 @lab_task(help={"cold": PARTS["cold"], "keep": "Leave the emulated internet and the lab up.", **JSON})

@@ -73,6 +73,20 @@ class CheckSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class EmulationSettings:
+    """The emulated internet."""
+
+    prefix: str = "mpsocks"
+    """First part of every namespace's name."""
+    fixed_down: int = 40_000_000
+    """Bit/s from the fixed-line ISP behind wlp1s0."""
+    fixed_up: int = 10_000_000
+    mobile_down: int = 24_000_000
+    """Bit/s from the mobile ISP behind wlan1."""
+    mobile_up: int = 8_000_000
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole configuration."""
 
@@ -80,6 +94,7 @@ class Settings:
     kernel: KernelSettings = KernelSettings()
     guest: GuestSettings = GuestSettings()
     check: CheckSettings = CheckSettings()
+    testbed: EmulationSettings = EmulationSettings()
     uri: str = EMBEDDED
     """libvirt's connection URI."""
     cache: str = ""
@@ -100,7 +115,13 @@ def _xdg(variable: str, fallback: str) -> Path:
     return Path(os.environ.get(variable) or Path.home() / fallback) / "mpsocks"
 
 
-SECTIONS = {"image": ImageSettings, "kernel": KernelSettings, "guest": GuestSettings, "check": CheckSettings}
+SECTIONS = {
+    "image": ImageSettings,
+    "kernel": KernelSettings,
+    "guest": GuestSettings,
+    "check": CheckSettings,
+    "testbed": EmulationSettings,
+}
 
 
 def defaults() -> dict[str, Any]:

@@ -13,7 +13,6 @@ from lab.errors import MpsocksError
 from lab.parts import guest_image, guest_kernel
 from lab.runner import Completed
 from lab.testbed import session
-from lab.testbed.settings import TestbedSettings
 
 UPLINKS = "wlp1s0,wlan1"
 ROOT = Path(__file__).parent.parent
@@ -60,12 +59,12 @@ def run_demo(lab: Lab, *, cold: bool, keep: bool) -> DemoResult:
         raise MpsocksError("an emulated internet is up already", hint="remove it: invoke testbed-down")
     try:
         with lab.progress.stage("emulated internet"):
-            session.testbed_up(lab, TestbedSettings())
+            session.testbed_up(lab)
         return _boot_and_check(lab, cold=cold)
     finally:
         if not keep:
             with lab.progress.stage("cleaning"):
-                session.testbed_down(lab, TestbedSettings())
+                session.testbed_down(lab)
 
 
 def _boot_and_check(lab: Lab, *, cold: bool) -> DemoResult:
@@ -84,7 +83,7 @@ def _boot_and_check(lab: Lab, *, cold: bool) -> DemoResult:
 
 def _inside(lab: Lab, *task: str) -> Completed:
     """Run one of our tasks on the emulated lab host: libvirt must open the taps from within its namespace."""
-    argv = session.exec_argv(lab, TestbedSettings(), ["invoke", "--search-root", str(ROOT), *task])
+    argv = session.exec_argv(lab, ["invoke", "--search-root", str(ROOT), *task])
     return lab.host.probe(*argv, timeout=CHECK_SECONDS, show_errors=True)
 
 

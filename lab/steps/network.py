@@ -137,7 +137,8 @@ class RoutingRule(Step):
         return self
 
     def stands(self, host: Runner) -> bool:
-        rules = host.read_json("ip", "-j", f"-{self.family}", "rule", "show", "priority", str(self.priority))
+        found = host.probe("ip", "-j", f"-{self.family}", "rule", "show", "priority", str(self.priority))
+        rules = json.loads(found.stdout or "[]") if found.ok else []
         return any(rule.get("src") == self.source and str(rule.get("table")) == str(self.table) for rule in rules)
 
     def apply(self, host: Runner) -> None:

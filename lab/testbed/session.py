@@ -22,9 +22,20 @@ WEB_SERVER = "mptcp.test"
 BULK_OCTETS = 20_000_000
 
 
-def testbed_up(lab: Lab, settings: TestbedSettings) -> Topology:
+def testbed_settings(lab: Lab) -> TestbedSettings:
+    """The emulated internet that the lab's settings describe."""
+    chosen, usual = lab.settings.testbed, TestbedSettings()
+    return replace(
+        usual,
+        prefix=chosen.prefix,
+        fixed=replace(usual.fixed, down=chosen.fixed_down, up=chosen.fixed_up),
+        mobile=replace(usual.mobile, down=chosen.mobile_down, up=chosen.mobile_up),
+    )
+
+
+def testbed_up(lab: Lab) -> Topology:
     """Build the emulated internet, every namespace a journalled step; nothing stays of one that could not be built."""
-    planned = topology(settings)
+    planned = topology(testbed_settings(lab))
     with lab.journal.transaction():
         lab.journal.apply(NewFile(str(planned.resolv_conf.path), planned.resolv_conf.content), SCOPE)
         build(
@@ -37,20 +48,35 @@ def testbed_up(lab: Lab, settings: TestbedSettings) -> Topology:
     return planned
 
 
-def testbed_down(lab: Lab, settings: TestbedSettings) -> int:
+def testbed_down(lab: Lab) -> int:
     """End the lab inside and remove the emulated internet; return how many steps were taken back."""
-    return clean_inside(lab, settings) + lab.journal.undo(SCOPE)
+    undone = 0
+    try:
+        undone = clean_inside(lab)
+    finally:
+        # Whatever could not be taken back inside goes with the namespaces.
+        undone += lab.journal.undo(SCOPE)
+    return undone
 
 
-def clean_inside(lab: Lab, settings: TestbedSettings) -> int:
+def clean_inside(lab: Lab) -> int:
     """Take back what was set up on the emulated lab host."""
-    prefix = exec_prefix(topology(settings).lab)
+    name = lab_namespace(lab)
+    there = name and NetworkNamespace(name).stands(lab.host)
+    # Without its namespace the lab's network is gone. An empty namespace says so, where this host's own would not.
+    prefix = exec_prefix(name) if there else ("unshare", "--net")
     return Journal(inner_state(lab), lab.host.inside(*prefix)).undo()
+
+
+def lab_namespace(lab: Lab) -> str:
+    """The namespace of the emulated lab host that stands, or nothing."""
+    steps = [entry.step for entry in lab.journal.entries() if entry.scope == SCOPE]
+    return next((Path(step.path).parent.name for step in steps if isinstance(step, NewFile)), "")
 
 
 def is_up(lab: Lab) -> bool:
     """Whether an emulated internet stands."""
-    return any(entry.scope == SCOPE for entry in lab.journal.entries())
+    return bool(lab_namespace(lab))
 
 
 def inner_state(lab: Lab) -> Path:
@@ -72,19 +98,13 @@ def inner_environment(lab: Lab) -> dict[str, str]:
     }
 
 
-def exec_argv(lab: Lab, settings: TestbedSettings, command: list[str]) -> list[str]:
+def exec_argv(lab: Lab, command: list[str]) -> list[str]:
     """The argv that runs `command` as if on the emulated lab host; `MpsocksError` when there is none."""
     if not is_up(lab) and not lab.host.dry:
         raise MpsocksError("there is no emulated internet", hint="build it: invoke testbed-up")
     variables = [f"{name}={value}" for name, value in inner_environment(lab).items()]
-    return [*exec_prefix(topology(settings).lab), "env", *variables, *command]
-
-
-def inside(lab: Lab, settings: TestbedSettings) -> Lab:
-    """The lab on the emulated lab host, for commands that are run from without."""
-    runner = lab.host.inside(*exec_prefix(topology(settings).lab))
-    inner = replace(lab.settings, state=str(inner_state(lab)))
-    return replace(lab, settings=inner, host=runner, journal=Journal(inner_state(lab), runner))
+    name = lab_namespace(lab) or topology(testbed_settings(lab)).lab
+    return [*exec_prefix(name), "env", *variables, *command]
 
 
 def _folder(lab: Lab) -> Path:
