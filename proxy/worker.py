@@ -21,8 +21,10 @@ from proxy.resolver import Candidate, Resolver
 from proxy.rules import clients_within, destinations
 from proxy.session import Session
 
-TICK_SECONDS = 0.5
-SHORTEST_TICK_SECONDS = 0.02
+TICK_SECONDS = 0.1
+"""How late a log line may be."""
+SWEEP_SECONDS = 0.5
+"""How late a timeout may be; less when a timeout is that short itself."""
 RESERVED_DESCRIPTORS = 24
 """For listeners, epoll, the log and the resolver's own sockets."""
 MOST_PIPES = 64
@@ -33,8 +35,9 @@ class Worker:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        tick = min(TICK_SECONDS, min(astuple(options.timeouts)) / 4)
-        self.loop = Loop(tick_seconds=max(tick, SHORTEST_TICK_SECONDS), on_tick=self._tick)
+        self.loop = Loop(tick_seconds=TICK_SECONDS, on_tick=self._tick)
+        self._sweep_seconds = min(SWEEP_SECONDS, min(astuple(options.timeouts)) / 4)
+        self._next_sweep = 0.0
         self.log = Log()
         self.resolver = Resolver(self.loop)
         self.sockets = OutwardSockets(multipath=options.mptcp)
@@ -102,8 +105,10 @@ class Worker:
 
     def _tick(self) -> None:
         now = self.loop.now
-        for session in tuple(self._sessions):
-            session.check_timeout(now)
+        if now >= self._next_sweep:
+            self._next_sweep = now + self._sweep_seconds
+            for session in tuple(self._sessions):
+                session.check_timeout(now)
         self.log.flush()
         if self._paused and len(self._sessions) < self._most_sessions:
             self._paused = False

@@ -23,6 +23,7 @@ from tests.proxy.running import PATIENCE
 
 IPPROTO_MPTCP = 262
 Serve = Callable[[socket.socket], None]
+MakeRequest = Callable[..., ClientConnection]
 
 
 def listening_socket(host: str = "127.0.0.1", *, multipath: bool = False) -> socket.socket:
@@ -79,9 +80,12 @@ def served_on(listener: socket.socket, serve: Serve) -> Iterator[None]:
 
 
 def echo(connection: socket.socket) -> None:
-    """Send everything back until the peer has no more."""
-    while data := connection.recv(1 << 16):
-        connection.sendall(data)
+    """Send everything back until the peer has no more, or is gone."""
+    try:
+        while data := connection.recv(1 << 16):
+            connection.sendall(data)
+    except (ConnectionResetError, BrokenPipeError):
+        return
 
 
 def socks5_request(host: str, port: int, command: Command = Command.CONNECT) -> Socks5Client:
@@ -128,7 +132,11 @@ def connected_socket(address: tuple[str, int], *, multipath: bool = False) -> so
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM, IPPROTO_MPTCP if multipath else 0)
     sock.settimeout(PATIENCE)
-    sock.connect(address)
+    try:
+        sock.connect(address)
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 
@@ -161,10 +169,10 @@ def send_unevenly(sock: socket.socket, octets: int, seed: int) -> str:
     return digest.hexdigest()
 
 
-def receive_unevenly(sock: socket.socket, seed: int) -> str:
-    """Receive to the end in pieces of random sizes, with pauses; the SHA-256 of all."""
+def receive_unevenly(sock: socket.socket, seed: int, early: bytes = b"") -> str:
+    """Receive to the end in pieces of random sizes, with pauses; the SHA-256 of all, `early` in front."""
     chance = random.Random(seed)
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(early)
     while piece := sock.recv(int(2 ** chance.uniform(0, 18))):
         digest.update(piece)
         if chance.random() < 0.05:

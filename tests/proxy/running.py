@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -18,24 +17,29 @@ PATIENCE = 15.0
 """Seconds that a wait may take before it is a failure; nothing takes nearly so long."""
 ROOT = Path(__file__).resolve().parents[2]
 LOOPBACK = ("--allow", "127.0.0.0/8", "--allow", "::1", "--allow-loopback-destinations")
+ONE_WORKER = ("serve", "--listen", "127.0.0.1:0", "--workers", "1", *LOOPBACK)
 
 
 class RunningProxy:
-    """`python -m proxy` with these arguments. Leaving the `with` block stops it with SIGTERM, and checks that it ends."""
+    """`python -m proxy` with these arguments. Leaving the `with` block stops it with SIGTERM and waits for its end."""
 
     def __init__(
-        self, *arguments: str, prefix: tuple[str, ...] = (), nofile: int | None = None, env: dict[str, str] | None = None
+        self,
+        *arguments: str,
+        prefix: tuple[str, ...] = (),
+        nofile: int | None = None,
+        env: dict[str, str] | None = None,
     ) -> None:
         self._lines: list[dict[str, Any]] = []
         self._other: list[str] = []
         self._news = threading.Condition()
+        limit = ("prlimit", f"--nofile={nofile}:{nofile}") if nofile else ()
         self._process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "proxy", *arguments],
+            [*prefix, *limit, sys.executable, "-m", "proxy", *arguments],
             cwd=ROOT,
             env={**os.environ, **(env or {})},
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))) if nofile else None,
         )
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -51,7 +55,9 @@ class RunningProxy:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
         assert not self._other, "the proxy wrote something that is not a log line:\n" + "".join(self._other)
 

@@ -17,6 +17,7 @@ from codec.errors import RemoteProtocolError
 from codec.reply import ReplyCode
 from codec.socks6 import messages as socks6
 from tests.proxy.peers import (
+    MakeRequest,
     connected_socket,
     echo,
     listening_socket,
@@ -27,7 +28,7 @@ from tests.proxy.peers import (
     socks6_request,
     tunnel,
 )
-from tests.proxy.running import LOOPBACK, PATIENCE, RunningProxy
+from tests.proxy.running import ONE_WORKER, PATIENCE, RunningProxy
 
 EITHER_VERSION = pytest.mark.parametrize("request_", [socks5_request, socks6_request], ids=["socks5", "socks6"])
 
@@ -62,8 +63,11 @@ def test_curl_fetches_a_page(proxy: RunningProxy, page: str, option: str, listen
 
 @EITHER_VERSION
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
-def test_a_host_is_reached_by_address_and_by_name(proxy: RunningProxy, request_: type[Socks6Client], host: str) -> None:
-    with serving(echo, "::1" if host == "::1" else "127.0.0.1") as port, tunnel(proxy.address, request_(host, port)) as t:
+def test_a_host_is_reached_by_address_and_by_name(proxy: RunningProxy, request_: MakeRequest, host: str) -> None:
+    with (
+        serving(echo, "::1" if host == "::1" else "127.0.0.1") as port,
+        tunnel(proxy.address, request_(host, port)) as t,
+    ):
         assert t.code is ReplyCode.SUCCEEDED
         t.socket.sendall(b"hello")
         assert receive_exactly(t.socket, 5) == b"hello"
@@ -74,16 +78,18 @@ def test_a_host_is_reached_by_address_and_by_name(proxy: RunningProxy, request_:
 
 
 @EITHER_VERSION
-def test_the_reply_names_the_address_that_the_proxy_bound(proxy: RunningProxy, request_: type[Socks6Client]) -> None:
+def test_the_reply_names_the_address_that_the_proxy_bound(proxy: RunningProxy, request_: MakeRequest) -> None:
     peers: list[tuple[str, int]] = []
-    with serving(lambda connection: peers.append(connection.getpeername())) as port:
-        with tunnel(proxy.address, request_("127.0.0.1", port)) as t:
-            receive_all(t.socket)
-            assert (t.reply.address.host, t.reply.port) == peers[0]
+    with (
+        serving(lambda connection: peers.append(connection.getpeername())) as port,
+        tunnel(proxy.address, request_("127.0.0.1", port)) as t,
+    ):
+        receive_all(t.socket)
+        assert (t.reply.address.host, t.reply.port) == peers[0]
 
 
 @EITHER_VERSION
-def test_a_refused_connection_is_told(proxy: RunningProxy, request_: type[Socks6Client]) -> None:
+def test_a_refused_connection_is_told(proxy: RunningProxy, request_: MakeRequest) -> None:
     with listening_socket() as closed:
         port = closed.getsockname()[1]
     with tunnel(proxy.address, request_("127.0.0.1", port)) as t:
@@ -93,14 +99,14 @@ def test_a_refused_connection_is_told(proxy: RunningProxy, request_: type[Socks6
 
 
 @EITHER_VERSION
-def test_a_name_that_does_not_exist_is_told(proxy: RunningProxy, request_: type[Socks6Client]) -> None:
+def test_a_name_that_does_not_exist_is_told(proxy: RunningProxy, request_: MakeRequest) -> None:
     with tunnel(proxy.address, request_("no such name", 80)) as t:
         assert t.code is ReplyCode.HOST_UNREACHABLE
 
 
 @EITHER_VERSION
 @pytest.mark.parametrize("command", [Command.BIND, Command.UDP_ASSOCIATE])
-def test_what_the_proxy_does_not_do_is_told(proxy: RunningProxy, request_: type[Socks6Client], command: Command) -> None:
+def test_what_the_proxy_does_not_do_is_told(proxy: RunningProxy, request_: MakeRequest, command: Command) -> None:
     with tunnel(proxy.address, request_("127.0.0.1", 0, command=command)) as t:
         assert t.code is ReplyCode.COMMAND_NOT_SUPPORTED
 
@@ -112,9 +118,8 @@ def test_a_noop_succeeds_and_ends(proxy: RunningProxy) -> None:
 
 
 @EITHER_VERSION
-def test_a_host_that_does_not_answer_is_told_as_a_timeout(request_: type[Socks6Client]) -> None:
-    arguments = ("serve", "--listen", "127.0.0.1:0", "--workers", "1", "--connect-timeout", "0.3", *LOOPBACK)
-    with RunningProxy(*arguments) as proxy, listening_socket() as full:
+def test_a_host_that_does_not_answer_is_told_as_a_timeout(request_: MakeRequest) -> None:
+    with RunningProxy(*ONE_WORKER, "--connect-timeout", "0.3") as proxy, listening_socket() as full:
         full.listen(0)
         with connected_socket(full.getsockname()):
             with tunnel(proxy.address, request_("127.0.0.1", full.getsockname()[1])) as t:
@@ -142,9 +147,7 @@ def test_bad_input_is_answered_and_ends(proxy: RunningProxy, sent: str, answer: 
 
 
 @EITHER_VERSION
-def test_a_request_that_trickles_in_is_served(
-    proxy: RunningProxy, request_: type[Socks6Client], echo_port: int
-) -> None:
+def test_a_request_that_trickles_in_is_served(proxy: RunningProxy, request_: MakeRequest, echo_port: int) -> None:
     client = request_("127.0.0.1", echo_port)
     octets = client.open()
     if request_ is socks5_request:
@@ -174,8 +177,7 @@ def test_a_client_that_closes_in_its_handshake_is_forgotten(proxy: RunningProxy)
 
 
 def test_a_client_that_says_nothing_is_closed_in_time() -> None:
-    arguments = ("serve", "--listen", "127.0.0.1:0", "--workers", "1", "--handshake-timeout", "0.3", *LOOPBACK)
-    with RunningProxy(*arguments) as proxy, connected_socket(proxy.address) as sock:
+    with RunningProxy(*ONE_WORKER, "--handshake-timeout", "0.3") as proxy, connected_socket(proxy.address) as sock:
         sock.sendall(b"\x05")
         assert receive_all(sock) == b""
         proxy.connection(end="handshake timed out")
@@ -183,7 +185,8 @@ def test_a_client_that_says_nothing_is_closed_in_time() -> None:
 
 def test_a_proxy_of_another_version_is_recognised(proxy: RunningProxy) -> None:
     client = socks6_request("127.0.0.1", 1)
-    with pytest.raises(RemoteProtocolError, match="does not speak this version"), connected_socket(proxy.address) as sock:
+    with connected_socket(proxy.address) as sock:
         sock.sendall(b"\x07" + client.open()[1:])
         client.receive(receive_all(sock))
+    with pytest.raises(RemoteProtocolError, match="does not speak this version"):
         client.receive_end()

@@ -1,0 +1,202 @@
+"""Running it: start, stop, limits, and what dies."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from codec.reply import ReplyCode
+from tests.proxy.peers import connected_socket, receive_all, receive_exactly, serving, socks5_request, tunnel
+from tests.proxy.running import LOOPBACK, ONE_WORKER, PATIENCE, ROOT, RunningProxy
+
+
+def test_a_worker_that_is_killed_is_replaced_while_the_others_go_on(echo_port: int) -> None:
+    with RunningProxy("serve", "--listen", "127.0.0.1:0", "--workers", "2", *LOOPBACK) as proxy, ExitStack() as held:
+        tunnels = [held.enter_context(tunnel(proxy.address, socks5_request("127.0.0.1", echo_port))) for _ in range(12)]
+        os.kill(proxy.workers[0], signal.SIGKILL)
+        proxy.wait_for(lambda line: line["event"] == "worker ended" and line["status"] == -signal.SIGKILL)
+        survivors = 0
+        for t in tunnels:
+            try:
+                t.socket.sendall(b"still there?")
+                survivors += receive_exactly(t.socket, 12) == b"still there?"
+            except (ConnectionResetError, BrokenPipeError):
+                continue
+        assert 0 < survivors < len(tunnels)
+        proxy.wait_for(lambda line: line["event"] == "worker started")
+        for _ in range(12):
+            with tunnel(proxy.address, socks5_request("127.0.0.1", echo_port)) as t:
+                assert t.code is ReplyCode.SUCCEEDED
+
+
+def test_sigterm_lets_connections_end_and_takes_no_more(echo_port: int) -> None:
+    with RunningProxy(*ONE_WORKER) as proxy, tunnel(proxy.address, socks5_request("127.0.0.1", echo_port)) as t:
+        proxy.signal(signal.SIGTERM)
+        t.socket.sendall(b"while draining")
+        assert receive_exactly(t.socket, 14) == b"while draining"
+        t.socket.close()
+        assert proxy.wait() == 0
+        proxy.connection(end="closed", up=14, down=14)
+        with pytest.raises(ConnectionRefusedError):
+            connected_socket(proxy.address)
+
+
+def test_draining_has_a_deadline(echo_port: int) -> None:
+    with (
+        RunningProxy(*ONE_WORKER, "--drain-timeout", "0.2") as proxy,
+        tunnel(proxy.address, socks5_request("127.0.0.1", echo_port)) as t,
+    ):
+        proxy.signal(signal.SIGTERM)
+        with pytest.raises(ConnectionResetError):
+            t.socket.recv(1)
+        assert proxy.wait() == 0
+        proxy.connection(end="proxy stopped")
+
+
+def test_a_second_signal_does_not_wait(echo_port: int) -> None:
+    with (
+        RunningProxy(*ONE_WORKER, "--drain-timeout", "60") as proxy,
+        tunnel(proxy.address, socks5_request("127.0.0.1", echo_port)),
+    ):
+        proxy.signal(signal.SIGTERM)
+        proxy.signal(signal.SIGINT)
+        assert proxy.wait() == 0
+
+
+def test_workers_do_not_outlive_a_supervisor_that_is_killed() -> None:
+    with RunningProxy(*ONE_WORKER) as proxy:
+        worker = os.pidfd_open(proxy.workers[0])
+        proxy.signal(signal.SIGKILL)
+        assert wait_for_end(worker)
+
+
+def wait_for_end(pidfd: int) -> bool:
+    """Whether the process ends in time."""
+    try:
+        return bool(select.select([pidfd], [], [], PATIENCE)[0])
+    finally:
+        os.close(pidfd)
+
+
+@pytest.mark.parametrize("option", ["--idle-timeout", "--half-closed-timeout"])
+def test_connections_without_traffic_end(echo_port: int, option: str) -> None:
+    def keep_open(connection: socket.socket) -> None:
+        reset_awaited = select.poll()
+        reset_awaited.register(connection, 0)
+        reset_awaited.poll(PATIENCE * 1000)
+
+    with (
+        serving(keep_open) as port,
+        RunningProxy(*ONE_WORKER, option, "0.3") as proxy,
+        tunnel(proxy.address, socks5_request("127.0.0.1", port)) as t,
+    ):
+        if option == "--half-closed-timeout":
+            t.socket.sendall(b"x")
+            t.socket.shutdown(socket.SHUT_WR)
+        with pytest.raises(ConnectionResetError):
+            t.socket.recv(1)
+        proxy.connection(end="idle")
+
+
+def test_out_of_descriptors_it_keeps_relaying_and_recovers_by_itself(echo_port: int) -> None:
+    """64 descriptors are enough for a few connections; more clients wait in the kernel's queue until some have left."""
+    clients = 40
+    with RunningProxy(*ONE_WORKER, nofile=64) as proxy, ExitStack() as held:
+        first = held.enter_context(tunnel(proxy.address, socks5_request("127.0.0.1", echo_port)))
+        sockets = [held.enter_context(connected_socket(proxy.address)) for _ in range(clients)]
+        for sock in sockets:
+            sock.sendall(socks5_request("127.0.0.1", echo_port).open())
+        first.socket.sendall(b"still relayed")
+        assert receive_exactly(first.socket, 13) == b"still relayed"
+        for sock in sockets:
+            assert receive_exactly(sock, 2) == b"\x05\x00"
+            sock.close()
+        with tunnel(proxy.address, socks5_request("127.0.0.1", echo_port)) as t:
+            assert t.code is ReplyCode.SUCCEEDED
+
+
+def test_many_connections_in_a_row_leave_nothing_behind(echo_port: int) -> None:
+    with RunningProxy(*ONE_WORKER) as proxy:
+
+        def descriptors() -> int:
+            return len(list(Path(f"/proc/{proxy.workers[0]}/fd").iterdir()))
+
+        with tunnel(proxy.address, socks5_request("127.0.0.1", echo_port)):
+            pass
+        proxy.connection(end="closed")
+        before = descriptors()
+        for _ in range(300):
+            with tunnel(proxy.address, socks5_request("127.0.0.1", echo_port)) as t:
+                last = t.socket.getsockname()
+        proxy.connection(client=f"127.0.0.1:{last[1]}")
+        assert descriptors() <= before
+
+
+def test_the_log_never_holds_payload_and_escapes_what_a_client_sent(echo_port: int) -> None:
+    with RunningProxy(*ONE_WORKER) as proxy:
+        with tunnel(proxy.address, socks5_request('a"\n{}', 80)):
+            pass
+        assert proxy.connection(protocol="socks5")["destination"] == 'a"\n{}:80'
+        with tunnel(proxy.address, socks5_request("127.0.0.1", echo_port)) as t:
+            t.socket.sendall(b"a secret")
+            assert receive_exactly(t.socket, 8) == b"a secret"
+        line = proxy.connection(up=8)
+        assert "secret" not in str(line)
+        assert set(line) == {
+            "time", "event", "client", "protocol", "destination", "mptcp", "up", "down", "seconds", "end",
+        }  # fmt: skip
+
+
+def test_the_service_manager_is_told(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.settimeout(PATIENCE)
+        manager.bind(str(tmp_path / "notify"))
+        with RunningProxy(*ONE_WORKER, env={"NOTIFY_SOCKET": str(tmp_path / "notify")}) as proxy:
+            assert manager.recv(100) == b"READY=1"
+            proxy.signal(signal.SIGTERM)
+            assert manager.recv(100) == b"STOPPING=1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint", "code"),
+    [
+        (("serve", "--listen", "127.0.0.1:0"), "--allow NET is required", 2),
+        (("serve", "--listen", "127.0.0.1:70000", "--allow", "::1"), "not HOST:PORT", 2),
+        (("serve", "--listen", "::1:80", "--allow", "::1"), "brackets", 2),
+        (("serve", "--listen", "localhost:80", "--allow", "::1"), "'localhost'", 2),
+        (("serve", "--listen", "127.0.0.1:0", "--allow", "10.0.0.1/8"), "host bits", 2),
+        (("serve", "--listen", "127.0.0.1:0", "--allow", "::1", "--workers", "0"), "at least one", 2),
+        (("serve", "--listen", "127.0.0.1:0", "--allow", "::1", "--idle-timeout", "0"), "more than 0", 2),
+        (("serve", "--listen", "192.0.2.1:0", "--allow", "::1"), "cannot listen on 192.0.2.1:0", 1),
+    ],
+)
+def test_what_cannot_work_is_refused_with_a_clear_message(
+    arguments: tuple[str, ...], complaint: str, code: int
+) -> None:
+    command = [sys.executable, "-m", "proxy", *arguments]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    assert ended.returncode == code
+    assert complaint in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_restarted_proxy_has_its_address_back_at_once(echo_port: int) -> None:
+    with RunningProxy(*ONE_WORKER) as proxy:
+        address = proxy.addresses[0]
+        with tunnel(proxy.address, socks5_request("127.0.0.1", echo_port)):
+            pass
+    with (
+        RunningProxy("serve", "--listen", address, "--workers", "1", *LOOPBACK) as proxy,
+        tunnel(proxy.address, socks5_request("127.0.0.1", echo_port)) as t,
+    ):
+        t.socket.sendall(b"again")
+        t.socket.shutdown(socket.SHUT_WR)
+        assert receive_all(t.socket) == b"again"

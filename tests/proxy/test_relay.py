@@ -1,0 +1,231 @@
+"""What happens to the octets: none lost, none added, ends and resets passed on."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from codec.errors import NEED_DATA
+from codec.reply import ReplyCode
+from tests.proxy.peers import (
+    MakeRequest,
+    connected_socket,
+    echo,
+    receive_all,
+    receive_exactly,
+    receive_unevenly,
+    reset,
+    send_unevenly,
+    serving,
+    socks5_request,
+    socks6_request,
+    tunnel,
+)
+from tests.proxy.running import ONE_WORKER, PATIENCE, RunningProxy
+
+UNEVEN = 3 << 20
+BULK = 50 << 20
+
+
+@pytest.mark.parametrize("multipath", [False, True], ids=["tcp", "mptcp"])
+@pytest.mark.parametrize("seed", range(2))
+def test_both_directions_arrive_whole_at_any_pace(proxy: RunningProxy, seed: int, multipath: bool) -> None:
+    received: list[str] = []
+    sent: list[str] = []
+
+    def serve(connection: socket.socket) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            receiving = pool.submit(receive_unevenly, connection, seed)
+            sent.append(send_unevenly(connection, UNEVEN, seed + 100))
+            connection.shutdown(socket.SHUT_WR)
+            received.append(receiving.result(PATIENCE))
+
+    with (
+        serving(serve, multipath=multipath) as port,
+        ThreadPoolExecutor(1) as pool,
+        tunnel(proxy.address, socks6_request("127.0.0.1", port), multipath=multipath) as t,
+    ):
+        receiving = pool.submit(receive_unevenly, t.socket, seed + 200, t.early)
+        digest = send_unevenly(t.socket, UNEVEN, seed + 300)
+        t.socket.shutdown(socket.SHUT_WR)
+        arrived = receiving.result(PATIENCE)
+    assert received == [digest]
+    assert sent == [arrived]
+
+
+@pytest.mark.parametrize("multipath", [False, True], ids=["tcp", "mptcp"])
+def test_bulk_comes_back_whole(proxy: RunningProxy, multipath: bool) -> None:
+    block = os.urandom(1 << 20)
+
+    def send(sock: socket.socket) -> None:
+        for _ in range(BULK >> 20):
+            sock.sendall(block)
+        sock.shutdown(socket.SHUT_WR)
+
+    with (
+        serving(echo, multipath=multipath) as port,
+        tunnel(proxy.address, socks5_request("127.0.0.1", port), multipath=multipath) as t,
+    ):
+        sender = threading.Thread(target=send, args=(t.socket,))
+        sender.start()
+        for _ in range(BULK >> 20):
+            assert receive_exactly(t.socket, 1 << 20) == block
+        assert receive_all(t.socket) == b""
+        sender.join(PATIENCE)
+        local = t.socket.getsockname()
+    line = proxy.connection(client=f"127.0.0.1:{local[1]}")
+    assert (line["up"], line["down"], line["mptcp"]) == (BULK, BULK, multipath)
+
+
+@pytest.mark.parametrize("request_", [socks5_request, socks6_request], ids=["socks5", "socks6"])
+def test_the_end_of_one_direction_leaves_the_other_open(proxy: RunningProxy, request_: MakeRequest) -> None:
+    def answer_after_the_end(connection: socket.socket) -> None:
+        question = receive_all(connection)
+        connection.sendall(question.upper())
+
+    with serving(answer_after_the_end) as port, tunnel(proxy.address, request_("127.0.0.1", port)) as t:
+        t.socket.sendall(b"question")
+        t.socket.shutdown(socket.SHUT_WR)
+        assert receive_all(t.socket) == b"QUESTION"
+
+
+def test_a_server_that_ends_first_can_still_be_talked_to(proxy: RunningProxy) -> None:
+    heard: list[bytes] = []
+
+    def say_then_listen(connection: socket.socket) -> None:
+        connection.sendall(b"greetings")
+        connection.shutdown(socket.SHUT_WR)
+        heard.append(receive_all(connection))
+
+    with serving(say_then_listen) as port, tunnel(proxy.address, socks5_request("127.0.0.1", port)) as t:
+        assert receive_all(t.socket) == b"greetings"
+        t.socket.sendall(b"farewell")
+        t.socket.close()
+    assert heard == [b"farewell"]
+
+
+@pytest.mark.parametrize("multipath", [False, True], ids=["tcp", "mptcp"])
+def test_a_reset_from_the_server_reaches_the_client(proxy: RunningProxy, multipath: bool) -> None:
+    def answer_with_reset(connection: socket.socket) -> None:
+        connection.recv(1)
+        reset(connection)
+
+    with (
+        serving(answer_with_reset, multipath=multipath) as port,
+        tunnel(proxy.address, socks5_request("127.0.0.1", port), multipath=multipath) as t,
+    ):
+        t.socket.sendall(b"x")
+        with pytest.raises(ConnectionResetError):
+            t.socket.recv(1)
+        local = t.socket.getsockname()
+    proxy.connection(client=f"127.0.0.1:{local[1]}", end="remote reset")
+
+
+@pytest.mark.parametrize("multipath", [False, True], ids=["tcp", "mptcp"])
+def test_a_reset_from_the_client_reaches_the_server(proxy: RunningProxy, multipath: bool) -> None:
+    errors: list[OSError] = []
+
+    def expect_reset(connection: socket.socket) -> None:
+        connection.sendall(b"x")
+        try:
+            connection.recv(1)
+        except OSError as error:
+            errors.append(error)
+
+    with (
+        serving(expect_reset, multipath=multipath) as port,
+        tunnel(proxy.address, socks5_request("127.0.0.1", port), multipath=multipath) as t,
+    ):
+        assert t.socket.recv(1) == b"x"
+        reset(t.socket)
+    assert [type(error) for error in errors] == [ConnectionResetError]
+
+
+def test_a_reset_reaches_a_client_that_is_being_held_up(proxy: RunningProxy) -> None:
+    """The relay reads nothing from a server while the client takes nothing: it must see the reset all the same."""
+    full = threading.Event()
+
+    def fill_then_reset(connection: socket.socket) -> None:
+        connection.setblocking(False)
+        try:
+            while True:
+                connection.send(bytes(1 << 20))
+        except BlockingIOError:
+            full.set()
+        reset(connection)
+
+    with serving(fill_then_reset) as port, tunnel(proxy.address, socks5_request("127.0.0.1", port)) as t:
+        assert full.wait(PATIENCE)
+        with pytest.raises(ConnectionResetError):
+            receive_all(t.socket)
+
+
+@pytest.mark.parametrize("octets", [5, 100_000])
+def test_false_start_data_goes_along_with_the_request(proxy: RunningProxy, echo_port: int, octets: int) -> None:
+    data = os.urandom(octets)
+    client = socks6_request("127.0.0.1", echo_port)
+    with connected_socket(proxy.address) as sock:
+        sock.sendall(client.open() + data)
+        sock.shutdown(socket.SHUT_WR)
+        answer = receive_all(sock)
+    reply = client.receive(answer)
+    assert reply is not NEED_DATA
+    assert reply.code is ReplyCode.SUCCEEDED
+    assert client.leftover() == data
+
+
+def test_a_socks5_client_may_send_everything_at_once(proxy: RunningProxy, echo_port: int) -> None:
+    client = socks5_request("127.0.0.1", echo_port)
+    opening = client.open()
+    client.receive(b"\x05\x00")
+    with connected_socket(proxy.address) as sock:
+        sock.sendall(opening + client.outgoing() + b"early")
+        sock.shutdown(socket.SHUT_WR)
+        assert receive_all(sock).endswith(b"early")
+
+
+def test_a_server_that_speaks_first_is_heard_behind_the_reply(proxy: RunningProxy) -> None:
+    with (
+        serving(lambda connection: connection.sendall(b"220 ready")) as port,
+        tunnel(proxy.address, socks6_request("127.0.0.1", port)) as t,
+    ):
+        assert t.early + receive_all(t.socket) == b"220 ready"
+
+
+def memory(pid: int) -> int:
+    """Octets of memory that are a process's own."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Private_Dirty:"):
+            return int(line.split()[1]) << 10
+    raise AssertionError("no Private_Dirty")
+
+
+def test_slow_readers_hold_up_the_server_and_cost_no_memory() -> None:
+    """The proxy keeps a buffer or a pipe for each, and reads no more: so the server cannot send any more either."""
+    clients = 20
+    held_up = threading.Semaphore(0)
+    measured = threading.Event()
+
+    def flood(connection: socket.socket) -> None:
+        connection.settimeout(0.3)
+        with suppress(TimeoutError):
+            while True:
+                connection.sendall(bytes(1 << 20))
+        held_up.release()
+        measured.wait(PATIENCE)
+
+    with RunningProxy(*ONE_WORKER) as proxy, serving(flood) as port, ExitStack() as held:
+        before = memory(proxy.workers[0])
+        for _ in range(clients):
+            held.enter_context(tunnel(proxy.address, socks5_request("127.0.0.1", port)))
+        for _ in range(clients):
+            assert held_up.acquire(timeout=PATIENCE)
+        grown = memory(proxy.workers[0]) - before
+        measured.set()
+    assert grown < clients * (128 << 10)
