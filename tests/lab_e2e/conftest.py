@@ -1,0 +1,38 @@
+"""One emulated internet for all end-to-end tests, and a lab in it for those that only use one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab_e2e.cli import Cli, succeeded
+
+
+@pytest.fixture(scope="session")
+def cli() -> Iterator[Cli]:
+    # Short, since libvirt's sockets lie below it.
+    state_home = Path(tempfile.mkdtemp(prefix="mps-"))
+    cli = Cli(state_home, f"t{os.getpid()}")
+    try:
+        succeeded(cli.invoke("testbed-up"))
+        yield cli
+    finally:
+        cleaned = cli.invoke("clean")
+        shutil.rmtree(state_home)
+    succeeded(cleaned)
+
+
+@pytest.fixture(scope="module")
+def lab(cli: Cli) -> Iterator[dict[str, Any]]:
+    """A lab that is up over both uplinks, as `boot-socks --json` reports it."""
+    running = cli.json_inside("boot-socks", "--itf", "wlp1s0,wlan1", "--detach")
+    try:
+        yield running
+    finally:
+        succeeded(cli.invoke_inside("clean"))

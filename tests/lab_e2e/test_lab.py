@@ -1,0 +1,119 @@
+"""The lab end to end: a guest over two uplinks, a SOCKS server in it, and connections that really are MPTCP."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.testbed.web.octets import Digests
+from tests.lab_e2e.cli import Cli, succeeded
+from tests.lab_e2e.test_uplinks import restore_uplink
+
+pytestmark = [pytest.mark.vm, pytest.mark.netns]
+
+PAGE = "http://mptcp.test/"
+YAY = "Yay, you are MPTCP-capable! You can now rest in peace."
+WEB_SERVER = "203.0.113.10"
+FILE_OCTETS = 20_000_000
+
+
+def test_boots_and_tells_what_to_use(lab: dict[str, Any]) -> None:
+    assert lab["uplinks"] == {"mptcp0": "wlp1s0", "mptcp1": "wlan1"}
+    assert lab["socks"] == "10.66.6.2:6666"
+    assert lab["boot"]["warm"] is not None
+
+
+def test_status_shows_that_every_step_stands(cli: Cli, lab: dict[str, Any]) -> None:
+    status = cli.json_inside("status")
+    assert status["guest_runs"]
+    assert status["uplinks"] == {"0": "wlp1s0", "1": "wlan1"}
+    assert [step for step in status["steps"] if not step["stands"]] == []
+
+
+def test_check_mptcp_proves_both_uplinks(cli: Cli, lab: dict[str, Any]) -> None:
+    verdict = cli.json_inside("check-mptcp")
+    assert verdict["outcome"] == "proven"
+    assert verdict["sentence"] == YAY
+    assert {finding["way"] for finding in verdict["findings"]} == {"socks", "routed"}
+    carried = {share["name"]: share["bytes_down"] for share in verdict["shares"]}
+    assert set(carried) == {"wlp1s0", "wlan1"}
+    assert min(carried.values()) > FILE_OCTETS // 10
+
+
+def test_check_mptcp_is_not_proven_without_a_file(cli: Cli, lab: dict[str, Any]) -> None:
+    done = cli.inside("env", "INVOKE_MPSOCKS_CHECK_BULK_URL=", "invoke", "check-mptcp")
+    assert done.returncode == 2
+    assert "not proven" in done.stdout
+
+
+def test_check_mptcp_says_no_of_a_server_without_mptcp(cli: Cli, lab: dict[str, Any]) -> None:
+    done = cli.invoke_inside("check-mptcp", "--page-url", "http://plain.test/")
+    assert done.returncode == 1
+    assert "disproved" in done.stdout
+
+
+def test_curl_reaches_the_page_by_name_through_socks(cli: Cli, lab: dict[str, Any]) -> None:
+    page = succeeded(cli.inside("curl", "-sS", "--socks5-hostname", lab["socks"], PAGE)).stdout
+    assert page.strip() == YAY
+
+
+def test_wget_reaches_the_page_through_a_route(cli: Cli, lab: dict[str, Any]) -> None:
+    route = (f"{WEB_SERVER}/32", "via", lab["route"])
+    succeeded(cli.inside("ip", "route", "add", *route))
+    try:
+        assert succeeded(cli.inside("wget", "-q", "-O", "-", PAGE)).stdout.strip() == YAY
+    finally:
+        succeeded(cli.inside("ip", "route", "delete", *route))
+
+
+def test_without_the_guest_the_page_says_no(cli: Cli, lab: dict[str, Any]) -> None:
+    assert succeeded(cli.inside("curl", "-sS", PAGE)).stdout.startswith("Nay")
+
+
+def test_a_second_lab_on_the_same_host_is_refused(cli: Cli, lab: dict[str, Any]) -> None:
+    done = cli.invoke_inside("boot-socks", "--itf", "wlan1", "--detach")
+    assert done.returncode == 1
+    assert "already running" in done.stderr
+    assert cli.json_inside("status")["guest_runs"]
+
+
+def test_ssh_vm_runs_a_command_in_the_guest(cli: Cli, lab: dict[str, Any]) -> None:
+    assert succeeded(cli.invoke_inside("ssh-vm", "--command", "hostname")).stdout.strip() == "mpsocks"
+
+
+def test_another_host_key_is_not_accepted(cli: Cli, lab: dict[str, Any], tmp_path: Path) -> None:
+    """OpenSSH with our options and another machine's key in place of the guest's."""
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
+    kind, key = (tmp_path / "key.pub").read_text().split()[:2]
+    (tmp_path / "known_hosts").write_text(f"10.66.6.2 {kind} {key}\n")
+    printed = succeeded(cli.inside("invoke", "--dry", "ssh-vm", "--command", "true")).stdout.split()
+    ours = next(word for word in printed if word.startswith("UserKnownHostsFile="))
+    theirs = [f"UserKnownHostsFile={tmp_path / 'known_hosts'}" if word == ours else word for word in printed]
+    done = cli.inside(*theirs)
+    assert done.returncode != 0
+    assert "REMOTE HOST IDENTIFICATION HAS CHANGED" in done.stderr
+
+
+@pytest.mark.parametrize("lost", ["wlp1s0", "wlan1"])
+def test_a_download_outlives_the_loss_of_an_uplink(cli: Cli, lab: dict[str, Any], lost: str) -> None:
+    url = f"http://mptcp.test/bytes/{FILE_OCTETS}"
+    argv = cli.on_lab_host("curl", "-sS", "--max-time", "120", "--socks5-hostname", lab["socks"], url)
+    got, digest = 0, hashlib.sha256()
+    with subprocess.Popen(argv, env=cli.environment, cwd=Path(__file__).parent, stdout=subprocess.PIPE) as curl:
+        assert curl.stdout is not None
+        try:
+            while octets := curl.stdout.read(1 << 16):
+                crossed = got < FILE_OCTETS // 4 <= got + len(octets)
+                got += len(octets)
+                digest.update(octets)
+                if crossed:
+                    succeeded(cli.inside("ip", "link", "set", "dev", lost, "down"))
+        finally:
+            curl.kill() if got < FILE_OCTETS else None
+            restore_uplink(cli, lost)
+    assert got == FILE_OCTETS
+    assert digest.hexdigest() == Digests().of_first(FILE_OCTETS)
