@@ -38,6 +38,7 @@ class Journal:
         self.folder = folder
         self.host = host
         self.path = folder / "journal.jsonl"
+        self._made: list[int] = []
 
     def entries(self) -> list[Entry]:
         """What stands, oldest first."""
@@ -64,10 +65,11 @@ class Journal:
             prepared = self._prepare(step, same)
             number = self._next_number()
             self._append({"event": "planned", "number": number, "scope": scope, "step": prepared.as_record()})
+            self._made.append(number)
             try:
                 prepared.apply(self.host)
             except BaseException:
-                self._undo(Entry(number, scope, prepared))
+                self._undo(Entry(number, scope, prepared), self.entries())
                 raise
 
     def undo(self, *scopes: str) -> int:
@@ -88,12 +90,16 @@ class Journal:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Take back whatever the block applied when it does not end well, so that the host is as it was."""
-        before = self._next_number()
+        earlier = len(self._made)
         try:
             yield
         except BaseException:
-            with self._locked():
-                self._undo_all([entry for entry in self.entries() if entry.number >= before])
+            # Not by order of numbers: another process may have applied steps meanwhile, and numbers start again
+            # when nothing stands any more.
+            made = set(self._made[earlier:])
+            if made:
+                with self._locked():
+                    self._undo_all([entry for entry in self.entries() if entry.number in made])
             raise
 
     def _prepare(self, step: Step, same: list[Entry]) -> Step:
@@ -108,20 +114,22 @@ class Journal:
 
     def _renew(self, standing: Step, wanted: Step) -> None:
         """Make a change again that was lost since: the kernel drops routes when their link goes down."""
-        if not standing.stands(self.host):
-            standing.apply(self.host)
-        elif not standing.wants_the_same_as(wanted):
+        if not standing.wants_the_same_as(wanted):
             raise MpsocksError(
                 f"{wanted.subject} is already set up for something else",
                 why="an earlier task made it",
                 hint="take that back first: the clean-… task of the same name, or `invoke clean`",
             )
+        if not standing.stands(self.host):
+            standing.apply(self.host)
 
     def _undo_all(self, entries: list[Entry]) -> None:
         failures: list[str] = []
+        standing = self.entries()
         for entry in reversed(entries):
             try:
-                self._undo(entry)
+                self._undo(entry, standing)
+                standing.remove(entry)
             except MpsocksError as error:
                 failures.append(f"{entry.step.subject}: {error.what} {error.why}".strip())
         if failures:
@@ -131,8 +139,8 @@ class Journal:
                 hint="mend the cause and run `invoke clean` again; `invoke status` shows what is left",
             )
 
-    def _undo(self, entry: Entry) -> None:
-        others = [e for e in self.entries() if e.step.subject == entry.step.subject and e.number != entry.number]
+    def _undo(self, entry: Entry, standing: list[Entry]) -> None:
+        others = [e for e in standing if e.step.subject == entry.step.subject and e.number != entry.number]
         if not (entry.step.shared and others):
             entry.step.undo(self.host)
         if not self.host.dry:
