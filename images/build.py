@@ -103,8 +103,9 @@ def _install_packages(recipe: ImageRecipe, packages: AptRoot, tree: Path, runner
     names = recipe.all_packages()
     pin: tuple[str, ...] = ()
     if recipe.variant is Variant.EXTRA:
-        sources += (Source(packages.archive.mirrors.main, (DANTE_SUITE,), packages.archive.snapshot is not None),)
         names += (DANTE_PACKAGE,)
+    if recipe.variant is Variant.EXTRA and recipe.suite != DANTE_SUITE:
+        sources += (Source(packages.archive.mirrors.main, (DANTE_SUITE,), packages.archive.snapshot is not None),)
         pin = (f'--setup-hook=printf %s {shlex.quote(pin_dante())} > "$1/etc/apt/preferences.d/mpsocks"',)
     runner.change(
         "mmdebstrap", "--mode=root", "--variant=essential", f"--architectures={ARCHITECTURE}",
