@@ -37,10 +37,7 @@ class Kernel:
     key: str
     initrd: Path | None = None
     modules: Path | None = None
-    """A read-only ext4 image of /lib/modules, to be the second disk."""
-
-    arguments: tuple[str, ...] = ()
-    """What this kernel wants on its command line beyond what every guest gets."""
+    """A raw ext4 image of /lib/modules, to be the second virtio disk, read-only: the initrd mounts it."""
 
 
 def build_kernel(recipe: KernelRecipe, runner: Runner, cache: Cache, progress: Progress) -> Kernel:
@@ -62,7 +59,7 @@ def build_kernel(recipe: KernelRecipe, runner: Runner, cache: Cache, progress: P
             _configure(recipe, requests, tree, runner)
         with progress.stage("building the kernel") as stage:
             _make(tree, runner, cache, stage)
-        with _work(runner, cache, key) as work:
+        with entry_to_fill(runner, cache, key) as work:
             runner.change("cp", tree.build / "arch/x86/boot/bzImage", work / IMAGE_NAME)
             runner.change("cp", tree.build / "include/config/kernel.release", work / RELEASE_NAME)
             runner.change("cp", tree.build / ".config", work / "config")
@@ -76,7 +73,7 @@ def _cached(cache: Cache, key: str) -> Kernel:
 
 
 @contextmanager
-def _work(runner: Runner, cache: Cache, key: str) -> Iterator[Path]:
+def entry_to_fill(runner: Runner, cache: Cache, key: str) -> Iterator[Path]:
     """The folder to fill; with --dry only named, since nothing may come to be."""
     if runner.dry:
         yield cache.entry(KIND, key)
