@@ -57,7 +57,7 @@ class Loop:
         del self.handlers[fd]
         self._epoll.unregister(fd)
 
-    def close(self, sock: SocketType) -> None:
+    def bury(self, sock: SocketType) -> None:
         """Stop watching a socket at once and close it after this turn."""
         self.handlers.pop(sock.fileno(), None)
         self._doomed.append(sock)
@@ -88,11 +88,16 @@ class Loop:
             if self._again:
                 self._run_again()
             if self._doomed:
-                self._bury()
+                self._close_doomed()
             if now >= next_tick:
                 next_tick = now + self._tick_seconds
                 self._on_tick()
-        self._bury()
+        self._close_doomed()
+
+    def close(self) -> None:
+        """Give back the loop's own descriptors."""
+        self._epoll.close()
+        os.close(self._wake)
 
     def ready(self, _mask: int) -> None:
         """The loop is itself a handler: of the descriptor that `post` writes to."""
@@ -115,7 +120,7 @@ class Loop:
         for handler in again:
             self._call(handler, EPOLLIN)
 
-    def _bury(self) -> None:
+    def _close_doomed(self) -> None:
         for sock in self._doomed:
             sock.close()
         self._doomed.clear()

@@ -69,7 +69,7 @@ class Attempt:
     def cancel(self) -> None:
         """The client has gone."""
         if self._socket is not None:
-            self._session.worker.loop.close(self._socket)
+            self._session.worker.loop.bury(self._socket)
             self._socket = None
 
     def _fail(self, error: int) -> None:

@@ -224,11 +224,11 @@ class Session:
         self.stage = Stage.OVER
         if reset:
             self.reset_client()
-        worker.loop.close(self.client)
+        worker.loop.bury(self.client)
         if self._remote is not None:
             if reset:
                 self._remote.setsockopt(SOL_SOCKET, SO_LINGER, _CLOSE_WITH_RESET)
-            worker.loop.close(self._remote)
+            worker.loop.bury(self._remote)
         if self._reach is not None:
             self._reach.cancel()
         worker.ended(self)

@@ -69,7 +69,7 @@ class ViaHandshake:
 
     def cancel(self) -> None:
         if self._socket is not None:
-            self._session.worker.loop.close(self._socket)
+            self._session.worker.loop.bury(self._socket)
             self._socket = None
 
     def _replied(self, sock: SocketType, reply: OperationReply, mask: int) -> None:

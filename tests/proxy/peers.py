@@ -97,10 +97,11 @@ def socks6_request(host: str, port: int, options: Options = (), command: Command
 
 
 class Tunnel:
-    """A connection through a proxy: the socket, the reply, and what had come behind it."""
+    """A connection through a proxy: the socket to it, the reply, and what had come behind it."""
 
-    def __init__(self, proxy: tuple[str, int], client: ClientConnection, *, multipath: bool = False) -> None:
-        self.socket = connected_socket(proxy, multipath=multipath)
+    def __init__(self, sock: socket.socket, client: ClientConnection) -> None:
+        """`sock` is connected to the proxy, and stays the caller's to close."""
+        self.socket = sock
         self.socket.sendall(client.open())
         reply = client.receive(self._some(client))
         while reply is NEED_DATA:
@@ -123,9 +124,8 @@ class Tunnel:
 @contextmanager
 def tunnel(proxy: tuple[str, int], client: ClientConnection, *, multipath: bool = False) -> Iterator[Tunnel]:
     """Connect through a proxy; the socket is closed at the end."""
-    opened = Tunnel(proxy, client, multipath=multipath)
-    with opened.socket:
-        yield opened
+    with connected_socket(proxy, multipath=multipath) as sock:
+        yield Tunnel(sock, client)
 
 
 def connected_socket(address: tuple[str, int], *, multipath: bool = False) -> socket.socket:

@@ -1,0 +1,171 @@
+"""The parts that can be tried alone."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from codec.reply import ReplyCode
+from proxy.log import LONGEST_WRITE, Log, Record, _chunks
+from proxy.loop import Loop
+from proxy.mptcp import OutwardSockets
+from proxy.options import HostPort
+from proxy.outcome import reply_code
+from proxy.pipes import PIPE_OCTETS, PipePool
+from proxy.resolver import LONGEST_QUEUE, Candidate, Resolver, look_up
+from tests.proxy.running import PATIENCE
+
+RECORD = Record(1.5, ("192.0.2.1", 4000), "socks6", "example.com", 80, True, 1, 2, 0.25, "closed")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errno.EACCES, ReplyCode.NOT_ALLOWED),
+        (errno.EPERM, ReplyCode.NOT_ALLOWED),
+        (errno.ENETUNREACH, ReplyCode.NETWORK_UNREACHABLE),
+        (errno.EHOSTUNREACH, ReplyCode.HOST_UNREACHABLE),
+        (errno.ECONNREFUSED, ReplyCode.CONNECTION_REFUSED),
+        (errno.ETIMEDOUT, ReplyCode.TIMED_OUT),
+        (errno.EAFNOSUPPORT, ReplyCode.ADDRESS_TYPE_NOT_SUPPORTED),
+        (errno.EMFILE, ReplyCode.GENERAL_FAILURE),
+    ],
+)
+def test_errors_of_the_kernel_have_reply_codes(error: int, code: ReplyCode) -> None:
+    assert reply_code(error) is code
+
+
+@pytest.mark.parametrize("text", ["192.0.2.1:80", "[2001:db8::1]:443", "proxy.example:1080"])
+def test_an_address_and_port_are_written_as_they_are_read(text: str) -> None:
+    assert str(HostPort.parse(text)) == text
+
+
+def test_pipes_are_large_and_no_more_than_the_limit() -> None:
+    pool = PipePool(2)
+    first, second = pool.take(), pool.take()
+    assert first is not None
+    assert second is not None
+    assert pool.take() is None
+    assert fcntl.fcntl(first.read_end, fcntl.F_GETPIPE_SZ) == PIPE_OCTETS
+    pool.give_back(first)
+    assert pool.take() is first
+    pool.discard(first)
+    third = pool.take()
+    assert third is not None
+    third.close()
+    second.close()
+
+
+def test_a_log_line_is_json() -> None:
+    assert json.loads(RECORD.line()) == {
+        "time": 1.5, "event": "connection", "client": "192.0.2.1:4000", "protocol": "socks6",
+        "destination": "example.com:80", "mptcp": True, "up": 1, "down": 2, "seconds": 0.25, "end": "closed",
+    }  # fmt: skip
+    ipv6 = RECORD._replace(client=("2001:db8::1", 4000, 0, 0), host="2001:db8::2")
+    assert json.loads(ipv6.line())["client"] == "[2001:db8::1]:4000"
+    assert json.loads(ipv6.line())["destination"] == "[2001:db8::2]:80"
+
+
+def test_log_writes_are_whole_lines_that_a_pipe_keeps_together() -> None:
+    lines = [RECORD.line()] * 100
+    chunks = _chunks(lines)
+    assert b"".join(chunks) == "".join(lines).encode()
+    assert all(chunk.endswith(b"\n") and len(chunk) <= LONGEST_WRITE for chunk in chunks)
+    assert len(chunks) < len(lines) / 10
+
+
+def test_a_log_that_cannot_be_written_holds_up_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stderr", full)
+        log = Log()
+        for _ in range(5000):
+            log.add(RECORD)
+        log.close(PATIENCE)
+
+
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    """A loop that ends by itself when what a test waits for does not come."""
+    made = Loop(tick_seconds=PATIENCE, on_tick=lambda: made.stop())  # noqa: PLW0108 -- it has no name yet
+    yield made
+    made.close()
+
+
+class Asker:
+    """Keeps what it was told."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self.found: list[Candidate] | None = None
+
+    def answered(self, found: list[Candidate]) -> None:
+        self.found = found
+        self._loop.stop()
+
+    def still_wanted(self) -> bool:
+        return True
+
+    def crashed(self, error: Exception) -> None:
+        raise error
+
+
+def test_names_are_looked_up_beside_the_loop(loop: Loop) -> None:
+    asker = Asker(loop)
+    assert Resolver(loop).ask(b"127.0.0.1", asker)
+    loop.run()
+    assert asker.found == [(2, "127.0.0.1")]
+
+
+@pytest.mark.parametrize("name", [b"no such name", b"\xff\xfe", b"a" * 255, b"."])
+def test_a_name_without_an_address_has_no_candidates(name: bytes) -> None:
+    assert look_up(name) == []
+
+
+def test_questions_are_bounded_when_the_resolver_hangs(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging, resolver, asker = threading.Event(), Resolver(loop), Asker(loop)
+
+    def hang(_: bytes) -> list[Candidate]:
+        hanging.wait(PATIENCE)
+        return []
+
+    monkeypatch.setattr("proxy.resolver.look_up", hang)
+    taken = 0
+    while taken < 2 * LONGEST_QUEUE and resolver.ask(b"name", asker):
+        taken += 1
+    hanging.set()
+    assert LONGEST_QUEUE <= taken < 2 * LONGEST_QUEUE
+
+
+def test_a_defect_met_by_one_handler_reaches_that_handler(loop: Loop) -> None:
+    class Defective:
+        def ready(self, _mask: int) -> None:
+            raise ZeroDivisionError
+
+        def crashed(self, error: Exception) -> None:
+            assert isinstance(error, ZeroDivisionError)
+            loop.stop()
+
+    loop.again(Defective())
+    loop.run()
+
+
+def test_a_kernel_without_multipath_gives_tcp(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A protocol number that no kernel has stands for MPTCP where there is none."""
+    monkeypatch.setattr("proxy.mptcp.IPPROTO_MPTCP", 255)
+    sock = OutwardSockets(multipath=True).open(2, multipath=True)
+    assert sock.proto == 0
+    sock.close()
+
+
+def test_descriptors_are_not_left_to_children() -> None:
+    pipe = PipePool(1).take()
+    assert pipe is not None
+    assert not os.get_inheritable(pipe.read_end)
+    pipe.close()
