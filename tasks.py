@@ -14,8 +14,8 @@ from guest.lifecycle import boot_socks as bring_up
 from guest.lifecycle import find_uplinks, guest_nameservers, require_taps, wait_for_interrupt
 from guest.network import configure_network
 from guest.services import Socksifier, SocksServer
-from guest.services import run_socks as start_socks
-from guest.services import run_socksifier as start_socksifier
+from guest.start import run_socks as start_socks
+from guest.start import run_socksifier as start_socksifier
 from lab import host_network, vm
 from lab.context import Lab
 from lab.doctor import doctor_lines, examine

@@ -12,7 +12,8 @@ from guest.boot import Boot, boot
 from guest.connection import guest
 from guest.network import configure_network
 from guest.resolvers import host_nameservers
-from guest.services import Socksifier, SocksServer, needs_extra_image, require_fit, run_socks, run_socksifier
+from guest.services import Socksifier, SocksServer, needs_extra_image, require_fit
+from guest.start import run_both
 from lab import vm
 from lab.context import Lab
 from lab.errors import MpsocksError
@@ -65,8 +66,7 @@ def boot_socks(lab: Lab, itf: str, gateway: str, server: SocksServer, socksifier
         booted = boot(lab, image, kernel, plans, cold=cold)
         with lab.progress.stage("configuring the guest"), guest(lab) as inside:
             configure_network(inside, plans, guest_nameservers(lab))
-            socks = run_socks(lab, inside, server, plans)
-            run_socksifier(inside, socksifier, plans)
+            socks = run_both(lab, inside, server, socksifier, plans)
     return Running(
         uplinks={plan.tap: uplink.name for plan, uplink in zip(plans, uplinks, strict=True)},
         socks=socks,

@@ -1,28 +1,20 @@
-"""The services in the guest: which there are, and starting one in place of another."""
+"""The services in the guest: which there are, and everything that each consists of. Pure."""
 
 from __future__ import annotations
 
-import tempfile
-import time
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from guest.connection import FORWARDING_SSHD_PORT, USER, Guest, guest_address, ssh_options
-from lab.context import Lab
-from lab.errors import BadInputError, MpsocksError
+from guest.connection import FORWARDING_SSHD_PORT
+from lab.errors import BadInputError
 from lab.plan import LAB_NETWORK, REDIRECT_PORT, SOCKS_PORT, TapPlan
-from lab.runner import CommandError
-from lab.steps import SshForward
 from lab.templates import render
-from proxy.bundle import build_zipapp
 
 FOLDER = "/opt/mpsocks"
 BUNDLE = f"{FOLDER}/mpsocks.pyz"
-UNITS = Path(__file__).with_name("units")
-START_SECONDS = 30.0
-SSH_SCOPE = "socks:ssh"
-LOCAL_SOCKS = "127.0.0.1"
+TEMPLATES = Path(__file__).with_name("units")
 
 
 class SocksServer(StrEnum):
@@ -63,6 +55,54 @@ class Socksifier(StrEnum):
         return {"mpsocks": (), "redsocks": ("redsocks",)}[self]
 
 
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service of systemd in the guest."""
+
+    unit: str
+    port: int
+    """The port on which it listens once it has started."""
+    rivals: tuple[str, ...]
+    """The units that do the same, which are ended first."""
+    needs: tuple[str, ...]
+    """Programs that the guest must have."""
+    files: tuple[tuple[str, str], ...]
+    """Path and text of everything that it reads, its unit file included."""
+    bundled: bool
+    """Whether it is our own, from the zipapp."""
+
+
+def socks_service(server: SocksServer, plans: tuple[TapPlan, ...]) -> Service:
+    """The service behind `server` in a guest with these taps."""
+    configuration = ("danted.conf",) if server is SocksServer.DANTE else ()
+    return Service(
+        unit=server.unit,
+        port=server.port,
+        rivals=tuple(other.unit for other in SocksServer if other is not server),
+        needs=server.needs,
+        files=_files(server.unit, configuration, plans),
+        bundled=server is SocksServer.MPSOCKS,
+    )
+
+
+def socksifier_service(socksifier: Socksifier, plans: tuple[TapPlan, ...]) -> Service:
+    """The service behind `socksifier` in a guest with these taps."""
+    configuration = ("redsocks.conf",) if socksifier is Socksifier.REDSOCKS else ()
+    return Service(
+        unit=socksifier.unit,
+        port=REDIRECT_PORT,
+        rivals=tuple(other.unit for other in Socksifier if other is not socksifier),
+        needs=socksifier.needs,
+        files=_files(socksifier.unit, configuration, plans),
+        bundled=socksifier is Socksifier.MPSOCKS,
+    )
+
+
+def redirect_ruleset(plans: tuple[TapPlan, ...]) -> str:
+    """The nftables ruleset that hands routed TCP connections to the socksifier."""
+    return render(TEMPLATES / "redirect.nft.j2", **template_values(plans))
+
+
 def needs_extra_image(server: SocksServer, socksifier: Socksifier) -> bool:
     """Whether the guest must be booted from the image that `install-vm-extra` makes."""
     return bool(server.needs or socksifier.needs)
@@ -76,41 +116,6 @@ def require_fit(server: SocksServer, socksifier: Socksifier) -> None:
             why="redsocks hands connections to a SOCKS server in the guest, and ssh -D has its own on the lab host",
             hint="use --socksifier mpsocks, or --server mpsocks or dante",
         )
-
-
-def run_socks(lab: Lab, guest: Guest, server: SocksServer, plans: tuple[TapPlan, ...]) -> str:
-    """Start `server`, and end whichever other ran; return the address and port of the SOCKS server."""
-    _require_programs(guest, server.needs)
-    values = template_values(plans)
-    if server is SocksServer.MPSOCKS:
-        _deploy_bundle(guest)
-    if server is SocksServer.DANTE:
-        _write(guest, f"{FOLDER}/danted.conf", "danted.conf.j2", values)
-    lab.journal.undo(SSH_SCOPE)
-    _start_instead(guest, server.unit, server.port, [other.unit for other in SocksServer], values)
-    if server is not SocksServer.SSH:
-        return f"{guest_address()}:{SOCKS_PORT}"
-    _forward_over_ssh(lab)
-    return f"{LOCAL_SOCKS}:{SOCKS_PORT}"
-
-
-def run_socksifier(guest: Guest, socksifier: Socksifier, plans: tuple[TapPlan, ...]) -> None:
-    """Start `socksifier` in place of whichever other ran, and redirect routed TCP connections to it."""
-    _require_programs(guest, socksifier.needs)
-    values = template_values(plans)
-    if socksifier is Socksifier.MPSOCKS:
-        _deploy_bundle(guest)
-    else:
-        _require_socks_server(guest)
-        _write(guest, f"{FOLDER}/redsocks.conf", "redsocks.conf.j2", values)
-    _start_instead(guest, socksifier.unit, REDIRECT_PORT, [other.unit for other in Socksifier], values)
-    guest.runner.change("nft", "-f", "-", stdin=render(UNITS / "redirect.nft.j2", **values))
-
-
-def socks_address(lab: Lab) -> str:
-    """Address and port at which the lab host reaches the SOCKS server that was started last."""
-    forwards = [entry.step.listen for entry in lab.journal.entries() if isinstance(entry.step, SshForward)]
-    return forwards[0] if forwards else f"{guest_address()}:{SOCKS_PORT}"
 
 
 def template_values(plans: tuple[TapPlan, ...]) -> dict[str, Any]:
@@ -127,78 +132,7 @@ def template_values(plans: tuple[TapPlan, ...]) -> dict[str, Any]:
     }
 
 
-def _forward_over_ssh(lab: Lab) -> None:
-    forward = SshForward(
-        listen=f"{LOCAL_SOCKS}:{SOCKS_PORT}",
-        control=str(lab.state / "ssh-socks"),
-        options=(*ssh_options(lab), "-p", str(FORWARDING_SSHD_PORT)),
-        target=f"{USER}@{guest_address()}",
-    )
-    lab.journal.apply(forward, SSH_SCOPE)
-
-
-def _deploy_bundle(guest: Guest) -> None:
-    guest.runner.change("mkdir", "-p", FOLDER)
-    with tempfile.TemporaryDirectory() as folder:
-        guest.put(build_zipapp(Path(folder) / "mpsocks.pyz"), BUNDLE)
-    guest.runner.change("chmod", "0755", FOLDER, BUNDLE)
-
-
-def _write(guest: Guest, remote: str, template: str, values: dict[str, Any]) -> None:
-    guest.runner.change("mkdir", "-p", str(Path(remote).parent))
-    guest.write(remote, render(UNITS / template, **values))
-
-
-def _start_instead(guest: Guest, unit: str, port: int, units: list[str], values: dict[str, Any]) -> None:
-    """End the others of `units` and start `unit`; return when it listens on `port`."""
-    others = [other for other in units if other != unit]
-    guest.runner.change("sh", "-c", f"systemctl stop {' '.join(others)} 2>/dev/null || true")
-    _write(guest, f"/etc/systemd/system/{unit}.service", f"{unit}.service.j2", values)
-    guest.runner.change("systemctl", "daemon-reload")
-    try:
-        guest.runner.change("systemctl", "restart", unit)
-        started = guest.dry or _listens(guest, unit, port)
-    except CommandError:
-        started = False
-    if not started:
-        log = guest.runner.probe("journalctl", "-q", "--no-pager", "-n", "15", "-o", "cat", "-u", unit).stdout
-        raise MpsocksError(
-            f"{unit} does not start in the guest",
-            why=log.strip() or f"nothing listens on port {port}, and its journal is empty",
-            hint=f"look inside: invoke ssh-vm --command 'systemctl status {unit}'",
-        )
-
-
-def _require_socks_server(guest: Guest) -> None:
-    if not guest.dry and not _listening(guest, SOCKS_PORT):
-        raise MpsocksError(
-            "redsocks has no SOCKS server to hand connections to",
-            why=f"nothing in the guest listens on port {SOCKS_PORT}",
-            hint="start one first: invoke run-socks --server mpsocks (or dante)",
-        )
-
-
-def _listening(guest: Guest, port: int) -> bool:
-    return bool(guest.runner.read("ss", "-H", "-l", "-t", "-n", "sport", "=", f":{port}").strip())
-
-
-def _listens(guest: Guest, unit: str, port: int) -> bool:
-    """Whether the unit comes to listen on the port before its time is over, and without having failed."""
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and guest.runner.probe("systemctl", "is-active", unit).ok:
-        if _listening(guest, port):
-            return True
-        time.sleep(0.2)
-    return False
-
-
-def _require_programs(guest: Guest, programs: tuple[str, ...]) -> None:
-    if guest.dry:
-        return
-    missing = [name for name in programs if not guest.runner.probe("which", name).ok]
-    if missing:
-        raise MpsocksError(
-            f"the guest has no {', '.join(missing)}",
-            why="its image was made without them, and the guest has no way to install anything",
-            hint="make the other image and boot it: invoke install-vm-extra shutdown-vm boot-vm --extra",
-        )
+def _files(unit: str, configuration: tuple[str, ...], plans: tuple[TapPlan, ...]) -> tuple[tuple[str, str], ...]:
+    remote = {f"{unit}.service.j2": f"/etc/systemd/system/{unit}.service"}
+    remote |= {f"{name}.j2": f"{FOLDER}/{name}" for name in configuration}
+    return tuple((path, render(TEMPLATES / name, **template_values(plans))) for name, path in remote.items())

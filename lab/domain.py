@@ -32,7 +32,7 @@ class DomainSpec:
     kernel: Path
     initrd: Path | None
     modules: Path | None
-    """A read-only ext4 image of /usr/lib/modules, for kernels that are not built without modules."""
+    """An ext4 image of /usr/lib/modules, which the initrd of a kernel with modules mounts."""
     disk: Path | None
     """The qcow2 overlay, or none for a kernel that is only tried."""
     console: Path
@@ -45,8 +45,6 @@ class DomainSpec:
         words = ["console=ttyS0", "panic=-1", "quiet", "loglevel=4"]
         if self.disk:
             words += ["root=/dev/vda", "rw"]
-        if self.modules:
-            words += ["systemd.mount-extra=/dev/vdb:/usr/lib/modules:ext4:ro"]
         return " ".join(words)
 
     def portable(self) -> DomainSpec:

@@ -11,7 +11,7 @@ from images.build import Image, build_image
 from images.recipe import GuestLink, ImageRecipe, Variant
 from kernel.build import Kernel, build_kernel
 from kernel.recipe import KernelRecipe, SuiteSource, parse_source
-from kernel.stock import stock_kernel
+from kernel.stock import StockRecipe, stock_kernel
 from lab.context import Lab
 from lab.keys import lab_keys
 from lab.plan import MAX_TAPS, tap_plan
@@ -27,7 +27,9 @@ def guest_kernel(lab: Lab) -> Kernel:
     """The kernel that the settings describe."""
     image, kernel = lab.settings.image, lab.settings.kernel
     if kernel.stock:
-        return stock_kernel(suite_source(image), lab.host, lab.cache, lab.progress)
+        return stock_kernel(
+            StockRecipe(image.suite, image.mirror or None, image.snapshot or None), lab.host, lab.cache, lab.progress
+        )
     return build_kernel(kernel_recipe(image, kernel), lab.host, lab.cache, lab.progress)
 
 
@@ -51,12 +53,9 @@ def kernel_recipe(image: ImageSettings, kernel: KernelSettings) -> KernelRecipe:
     """The kernel's source and fragments; without a source of one's own, that of the image's suite."""
     fragments = tuple(Path(name) for name in split_list(kernel.fragments))
     if not kernel.source:
-        return KernelRecipe(suite_source(image), fragments)
+        suite = SuiteSource(image.suite, image.mirror or None, image.snapshot or None)
+        return KernelRecipe(suite, fragments)
     return KernelRecipe(parse_source(kernel.source, kernel.sha256 or None, kernel.ref or None), fragments)
-
-
-def suite_source(image: ImageSettings) -> SuiteSource:
-    return SuiteSource(image.suite, image.mirror or None, image.snapshot or None)
 
 
 def with_options(lab: Lab, *, image: Mapping[str, Any] | None = None, kernel: Mapping[str, Any] | None = None) -> Lab:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from guest.connection import Guest, guest, guest_address
-from guest.services import socks_address
+from guest.start import socks_address
 from lab.context import Lab
 from lab.errors import MpsocksError
 from lab.plan import TapPlan
