@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from lab.errors import MpsocksError
 from lab.runner import Runner
@@ -137,7 +137,7 @@ class RoutingRule(Step):
         return self
 
     def stands(self, host: Runner) -> bool:
-        found = host.probe("ip", "-j", f"-{self.family}", "rule", "show", "priority", str(self.priority))
+        found = host.probe("ip", "-j", "-N", f"-{self.family}", "rule", "show", "priority", str(self.priority))
         rules = json.loads(found.stdout or "[]") if found.ok else []
         return any(rule.get("src") == self.source and str(rule.get("table")) == str(self.table) for rule in rules)
 
@@ -171,19 +171,27 @@ class Route(Step):
         return f"route {self.destination} in table {self.table}"
 
     def prepared(self, host: Runner) -> Self:
-        if self.stands(host):
+        if self._like_it(host):
             raise _taken(self.subject, f"look at it with `ip -{self.family} route show table {self.table}`")
         return self
 
     def stands(self, host: Runner) -> bool:
+        return any(self._leads_the_same_way(route) for route in self._like_it(host))
+
+    def _like_it(self, host: Runner) -> list[dict[str, Any]]:
+        """The routes of this kind to this destination, whichever way they lead."""
         found = host.probe("ip", "-j", f"-{self.family}", "route", "show", "table", self.table)
         # A table that never had a route does not exist, and ip answers with an error and half a list.
-        return found.ok and any(self._is(route) for route in json.loads(found.stdout or "[]"))
-
-    def _is(self, route: dict[str, object]) -> bool:
+        routes: list[dict[str, Any]] = json.loads(found.stdout or "[]") if found.ok else []
         *refusal, destination = self.destination.split(" ")
-        same_kind = route.get("type", "unicast") == (refusal[0] if refusal else "unicast")
-        return same_kind and route.get("dst") == destination.removesuffix("/32").removesuffix("/128")
+        kind, bare = (refusal or ["unicast"])[0], destination.removesuffix("/32").removesuffix("/128")
+        return [route for route in routes if route.get("type", "unicast") == kind and route.get("dst") == bare]
+
+    def _leads_the_same_way(self, route: dict[str, Any]) -> bool:
+        gateway = route.get("gateway") or route.get("via", {}).get("host")
+        words = dict(zip(self.path, self.path[1:], strict=False))
+        wanted = words.get("inet6") or words.get("via")
+        return gateway == wanted and route.get("dev") == words.get("dev", route.get("dev"))
 
     def apply(self, host: Runner) -> None:
         host.change("ip", f"-{self.family}", "route", "add", *self._words())
