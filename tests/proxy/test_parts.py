@@ -99,15 +99,17 @@ def loop() -> Iterator[Loop]:
 
 
 class Asker:
-    """Keeps what it was told."""
+    """Keeps what it was told, and stops the loop when it has been told `expected` times."""
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
-        self.found: list[Candidate] | None = None
+        self.expected = 1
+        self.answers: list[list[Candidate]] = []
 
     def answered(self, found: list[Candidate]) -> None:
-        self.found = found
-        self._loop.stop()
+        self.answers.append(found)
+        if len(self.answers) == self.expected:
+            self._loop.stop()
 
     def still_wanted(self) -> bool:
         return True
@@ -120,7 +122,7 @@ def test_names_are_looked_up_beside_the_loop(loop: Loop) -> None:
     asker = Asker(loop)
     assert Resolver(loop).ask(b"127.0.0.1", asker)
     loop.run()
-    assert asker.found == [(2, "127.0.0.1")]
+    assert asker.answers == [[(2, "127.0.0.1")]]
 
 
 @pytest.mark.parametrize("name", [b"no such name", b"\xff\xfe", b"a" * 255, b"."])
@@ -139,8 +141,11 @@ def test_questions_are_bounded_when_the_resolver_hangs(loop: Loop, monkeypatch: 
     taken = 0
     while taken < 2 * LONGEST_QUEUE and resolver.ask(b"name", asker):
         taken += 1
-    hanging.set()
     assert LONGEST_QUEUE <= taken < 2 * LONGEST_QUEUE
+    asker.expected = taken
+    hanging.set()
+    loop.run()
+    assert asker.answers == [[]] * taken
 
 
 def test_a_defect_met_by_one_handler_reaches_that_handler(loop: Loop) -> None:
