@@ -64,10 +64,10 @@ def build_image(recipe: ImageRecipe, runner: Runner, cache: Cache, progress: Pro
     with cache.locked(KIND):
         if cache.has(KIND, key):
             return image
+        require_room(cache.root, ROOM_NEEDED, "the guest image")
         mirrors = host_mirrors(runner, recipe.mirror)
         with progress.stage(f"fetching the package lists of {recipe.suite}"):
             packages = resolve(runner, cache, recipe.suite, mirrors, recipe.snapshot)
-        require_room(cache.root, ROOM_NEEDED, "the guest image")
         with progress.stage(f"building the {recipe.variant.value} image") as stage, _work(runner, cache, key) as work:
             _build(recipe, packages, work, runner, stage)
     return image

@@ -52,10 +52,10 @@ def stock_kernel(recipe: StockRecipe, runner: Runner, cache: Cache, progress: Pr
     with cache.locked(KIND):
         if cache.has(KIND, key):
             return _cached(cache, key)
+        require_room(cache.root, ROOM_NEEDED, "Debian's kernel and its initrd")
         with progress.stage(f"fetching the package lists of {recipe.suite}"):
             root = resolve(runner, cache, recipe.suite, host_mirrors(runner, recipe.mirror), recipe.snapshot)
             root.version(PACKAGE)
-        require_room(cache.root, ROOM_NEEDED, "Debian's kernel and its initrd")
         with progress.stage(f"unpacking {PACKAGE}") as stage, entry_to_fill(runner, cache, key) as work:
             tree = work / "tree"
             try:
