@@ -36,8 +36,7 @@ def find_uplink(host: Runner, name: str, gateway: str = "", family: int = 4) -> 
     """
     require_interface(host, name)
     if gateway:
-        _require_on_link(host, name, gateway, family)
-        return Uplink(name, ("via", gateway, "dev", name))
+        return Uplink(name, ("via", _on_link(host, name, gateway, family), "dev", name))
     routes = host.read_json("ip", "-j", f"-{family}", "route", "show", "default", "dev", name)
     if not routes:
         raise BadInputError(
@@ -59,21 +58,23 @@ def route_path(name: str, route: dict[str, Any]) -> tuple[str, ...]:
     return (*words, "dev", name, *onlink)
 
 
-def _require_on_link(host: Runner, name: str, gateway: str, family: int) -> None:
+def _on_link(host: Runner, name: str, gateway: str, family: int) -> str:
+    """The gateway as `ip` writes it, when it can be reached over that interface."""
     try:
         address = ip_address(gateway)
     except ValueError as error:
         raise BadInputError(
             "the gateway is not an address", why=str(error), hint="as in --gateway 192.168.1.1"
         ) from error
-    (link,) = host.read_json("ip", "-j", f"-{family}", "address", "show", "dev", name)
-    infos = link.get("addr_info", [])
+    links = host.read_json("ip", "-j", f"-{family}", "address", "show", "dev", name)
+    infos = [info for link in links for info in link.get("addr_info", [])]
     networks = [ip_interface(f"{info['local']}/{info['prefixlen']}").network for info in infos]
     peers = [info["address"] for info in infos if "address" in info]
-    if not any(address in network for network in networks) and gateway not in peers:
+    if not any(address in network for network in networks) and str(address) not in peers:
         on_link = ", ".join(map(str, networks)) or "none"
         raise BadInputError(
             f"gateway {gateway} cannot be reached over {name}",
             why=f"the networks on that link are: {on_link}",
             hint="name a gateway on one of these",
         )
+    return str(address)
