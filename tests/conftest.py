@@ -35,8 +35,8 @@ def make_namespace() -> Iterator[MakeNamespace]:
         made.append(name)
         runner = Runner(Context(), prefix=("ip", "netns", "exec", name))
         # Duplicate address detection would change addresses by itself while tests compare them.
-        runner.change("sysctl", "-q", "-w", "net/ipv6/conf/default/accept_dad=0", "net/ipv6/conf/all/accept_dad=0")
-        runner.change("ip", "link", "set", "dev", "lo", "up")
+        no_detection = "net/ipv6/conf/default/accept_dad=0 net/ipv6/conf/all/accept_dad=0"
+        runner.change("sh", "-c", f"sysctl -q -w {no_detection} && ip link set dev lo up")
         return runner
 
     yield make
