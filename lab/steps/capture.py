@@ -18,12 +18,13 @@ echo $! >"$2.pid"
 IS_RUNNING = """
 pid=$(cat "$1.pid" 2>/dev/null) && tr '\\0' '\\n' 2>/dev/null <"/proc/$pid/cmdline" | grep -qxF -- "$1"
 """
+# A process that has ended has no arguments any more, though its number may stay until init looks after it.
 STOP = (
     IS_RUNNING.strip()
     + """ && {
   kill -INT "$pid"
-  for _ in $(seq 100); do [ -d "/proc/$pid" ] || break; sleep 0.05; done
-  [ ! -d "/proc/$pid" ] || kill -KILL "$pid"
+  for _ in $(seq 100); do grep -qs . "/proc/$pid/cmdline" || break; sleep 0.05; done
+  ! grep -qs . "/proc/$pid/cmdline" || kill -KILL "$pid"
 }
 rm -f "$1.pid"
 """
