@@ -13,13 +13,14 @@ from lab.steps.base import Step
 
 @dataclass(frozen=True, slots=True)
 class NewFile(Step):
-    """A file of our own in a folder that may be new too. Never overwrites."""
+    """A file of our own, in folders that may be new too. Never overwrites."""
 
     path: str
     content: str
-    folder_is_new: bool = False
+    new_folders: tuple[str, ...] = ()
+    """The folders that were missing, the innermost first."""
     kind: ClassVar[str] = "file"
-    remembered: ClassVar[tuple[str, ...]] = ("folder_is_new",)
+    remembered: ClassVar[tuple[str, ...]] = ("new_folders",)
 
     @property
     def subject(self) -> str:
@@ -28,8 +29,8 @@ class NewFile(Step):
     def prepared(self, host: Runner) -> Self:
         if self.stands(host):
             raise MpsocksError(f"{self.path} is already there", why="mpsocks did not write it", hint="move it away")
-        folder_is_new = not host.probe("test", "-d", Path(self.path).parent).ok
-        return type(self)(self.path, self.content, folder_is_new)
+        missing = (folder for folder in Path(self.path).parents if not host.probe("test", "-d", folder).ok)
+        return type(self)(self.path, self.content, tuple(map(str, missing)))
 
     def stands(self, host: Runner) -> bool:
         return host.probe("test", "-e", self.path).ok
@@ -40,5 +41,6 @@ class NewFile(Step):
 
     def undo(self, host: Runner) -> None:
         host.change("rm", "-f", self.path)
-        if self.folder_is_new and host.probe("test", "-d", Path(self.path).parent).ok:
-            host.change("rmdir", "--ignore-fail-on-non-empty", Path(self.path).parent)
+        left = [folder for folder in self.new_folders if host.probe("test", "-d", folder).ok]
+        if left:
+            host.change("rmdir", "--ignore-fail-on-non-empty", *left)
