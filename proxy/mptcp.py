@@ -18,10 +18,12 @@ _OUTWARD = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC
 
 
 def is_multipath(sock: SocketType) -> bool:
-    """Whether a connected socket speaks MPTCP with its peer.
+    """Whether a connected socket that was made for MPTCP speaks it with its peer.
 
     `SO_PROTOCOL` says 262 even after a fallback to TCP; `MPTCP_INFO` fails with EOPNOTSUPP then.
     """
+    if sock.proto != IPPROTO_MPTCP:
+        return False
     try:
         info = sock.getsockopt(SOL_MPTCP, MPTCP_INFO, _FLAGS.size)
     except OSError:

@@ -17,6 +17,8 @@ PATIENCE = 15.0
 """Seconds that a wait may take before it is a failure; nothing takes nearly so long."""
 ROOT = Path(__file__).resolve().parents[2]
 LOOPBACK = ("--allow", "127.0.0.0/8", "--allow", "::1", "--allow-loopback-destinations")
+NO_SUCH_NAME = "a" * 64
+"""Its one label is too long for the DNS, so no resolver sends it anywhere."""
 ONE_WORKER = ("serve", "--listen", "127.0.0.1:0", "--workers", "1", *LOOPBACK)
 
 

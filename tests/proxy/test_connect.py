@@ -28,7 +28,7 @@ from tests.proxy.peers import (
     socks6_request,
     tunnel,
 )
-from tests.proxy.running import ONE_WORKER, PATIENCE, RunningProxy
+from tests.proxy.running import NO_SUCH_NAME, ONE_WORKER, PATIENCE, RunningProxy
 
 EITHER_VERSION = pytest.mark.parametrize("request_", [socks5_request, socks6_request], ids=["socks5", "socks6"])
 
@@ -100,7 +100,7 @@ def test_a_refused_connection_is_told(proxy: RunningProxy, request_: MakeRequest
 
 @EITHER_VERSION
 def test_a_name_that_does_not_exist_is_told(proxy: RunningProxy, request_: MakeRequest) -> None:
-    with tunnel(proxy.address, request_("no such name", 80)) as t:
+    with tunnel(proxy.address, request_(NO_SUCH_NAME, 80)) as t:
         assert t.code is ReplyCode.HOST_UNREACHABLE
 
 

@@ -33,7 +33,9 @@ def row() -> Iterator[Row]:
 
 @contextmanager
 def proxy_in(namespace: str, *arguments: str) -> Iterator[RunningProxy]:
-    with RunningProxy(*arguments, "--workers", "1", prefix=("ip", "netns", "exec", namespace)) as proxy:
+    """As a service is run: without any capability."""
+    without = ("setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all")
+    with RunningProxy(*arguments, "--workers", "1", prefix=("ip", "netns", "exec", namespace, *without)) as proxy:
         yield proxy
 
 

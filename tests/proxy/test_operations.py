@@ -15,7 +15,7 @@ import pytest
 
 from codec.reply import ReplyCode
 from tests.proxy.peers import connected_socket, receive_all, receive_exactly, serving, socks5_request, tunnel
-from tests.proxy.running import LOOPBACK, ONE_WORKER, PATIENCE, ROOT, RunningProxy
+from tests.proxy.running import LOOPBACK, NO_SUCH_NAME, ONE_WORKER, PATIENCE, ROOT, RunningProxy
 
 
 def test_a_worker_that_is_killed_is_replaced_while_the_others_go_on(echo_port: int) -> None:
@@ -142,9 +142,9 @@ def test_many_connections_in_a_row_leave_nothing_behind(echo_port: int) -> None:
 
 def test_the_log_never_holds_payload_and_escapes_what_a_client_sent(echo_port: int) -> None:
     with RunningProxy(*ONE_WORKER) as proxy:
-        with tunnel(proxy.address, socks5_request('a"\n{}', 80)):
+        with tunnel(proxy.address, socks5_request(f'"\n{{}}{NO_SUCH_NAME}', 80)):
             pass
-        assert proxy.connection(protocol="socks5")["destination"] == 'a"\n{}:80'
+        assert proxy.connection(protocol="socks5")["destination"] == f'"\n{{}}{NO_SUCH_NAME}:80'
         with tunnel(proxy.address, socks5_request("127.0.0.1", echo_port)) as t:
             t.socket.sendall(b"a secret")
             assert receive_exactly(t.socket, 8) == b"a secret"
