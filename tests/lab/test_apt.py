@@ -160,4 +160,6 @@ def test_the_private_root_keeps_to_itself(cache: Cache, tmp_path: Path) -> None:
     settings = dict(line.rstrip(";").split(" ", 1) for line in dump.splitlines() if " " in line)
     assert settings["Dir::State"] == f'"{folder}"'
     assert settings["Dir::Etc::sourcelist"] == f'"{folder}/lab.sources"'
-    assert not [value for name, value in settings.items() if name.startswith("APT::Update::Post-Invoke") and value != '""']
+    assert not [
+        value for name, value in settings.items() if name.startswith("APT::Update::Post-Invoke") and value != '""'
+    ]

@@ -1,0 +1,110 @@
+"""Building: once per recipe, incrementally per source, and not at all when a request did not hold.
+
+The tree is a toy; the real kernel is built and booted by the end-to-end tests.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from invoke.context import MockContext
+from invoke.runners import Result
+
+from kernel.build import Kernel, build_kernel
+from kernel.recipe import KernelRecipe, parse_source
+from kernel.required import TOOLS, missing_packages, require_tools
+from lab.cache import Cache
+from lab.errors import MpsocksError
+from lab.progress import Progress
+from lab.runner import Runner
+
+
+class Builder:
+    """Builds the toy kernel with one cache, and counts how often make really ran."""
+
+    def __init__(self, tree: Path, runner: Runner, cache: Cache) -> None:
+        self.tree, self.runner, self.cache = tree, runner, cache
+
+    def build(self, *fragments: Path) -> Kernel:
+        return build_kernel(KernelRecipe(parse_source(str(self.tree)), fragments), self.runner, self.cache, Progress())
+
+    @property
+    def builds(self) -> int:
+        return sum(len(path.read_text().splitlines()) for path in self.cache.root.rglob("build/builds"))
+
+
+@pytest.fixture
+def builder(toy_tree: Path, runner: Runner, cache: Cache) -> Builder:
+    return Builder(toy_tree, runner, cache)
+
+
+def test_a_kernel_is_an_image_and_its_release(builder: Builder) -> None:
+    kernel = builder.build()
+    assert kernel.release == "6.99.0-toy"
+    assert "CONFIG_MPTCP=y" in kernel.image.read_text()
+    assert (kernel.initrd, kernel.modules) == (None, None)
+
+
+def test_the_same_recipe_is_built_once(builder: Builder) -> None:
+    assert builder.build() == builder.build()
+    assert builder.builds == 1
+
+
+def test_an_unchanged_recipe_runs_no_command_at_all(builder: Builder) -> None:
+    first = builder.build()
+    # A MockContext without answers refuses every command.
+    assert Builder(builder.tree, Runner(MockContext()), builder.cache).build() == first
+
+
+def test_a_users_fragment_comes_last_and_makes_another_kernel(builder: Builder, fragment: Path) -> None:
+    plain, own = builder.build(), builder.build(fragment)
+    assert plain.key != own.key
+    assert own.image.read_text().splitlines()[-1] == "CONFIG_OWN=y"
+    assert builder.builds == 2
+
+
+def test_a_changed_tree_is_built_again_in_the_same_folder(builder: Builder) -> None:
+    builder.build()
+    (builder.tree / "new.c").write_text("int x;\n")
+    builder.build()
+    assert builder.builds == 2
+    assert len(list(builder.cache.root.rglob("build/builds"))) == 1
+
+
+def test_the_build_stops_before_make_when_a_request_did_not_hold(builder: Builder, fragment: Path) -> None:
+    fragment.write_text("CONFIG_UNHEARD_OF=y\n")
+    with pytest.raises(MpsocksError, match="1 kernel setting did not hold") as caught:
+        builder.build(fragment)
+    assert "CONFIG_UNHEARD_OF=y, asked for in own.config" in caught.value.why
+    assert builder.builds == 0
+    assert not (builder.cache.root / "kernels").exists()
+
+
+def test_a_failed_make_leaves_no_kernel_and_shows_what_it_said(builder: Builder) -> None:
+    makefile = builder.tree / "Makefile"
+    makefile.write_text(makefile.read_text().replace("@echo built >> $(O)/builds", "@echo 'no rule for that' && false"))
+    with pytest.raises(MpsocksError) as caught:
+        builder.build()
+    assert "Error 1" in caught.value.why
+    assert not (builder.cache.root / "kernels").exists()
+
+
+def test_dry_prints_the_build_and_makes_nothing(
+    toy_tree: Path, dry: Runner, cache: Cache, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kernel = Builder(toy_tree, dry, cache).build()
+    printed = capsys.readouterr().out
+    order = [printed.index(word) for word in ("tinyconfig", "merge_config.sh", "bzImage", str(kernel.image))]
+    assert order == sorted(order)
+    assert not list(cache.root.rglob("*Image"))
+
+
+def test_what_this_machine_lacks_is_named_by_package() -> None:
+    answers: dict[str, Result | bool] = {f"sh -c 'command -v {tool}'": True for tool in TOOLS}
+    answers["sh -c 'command -v flex'"] = Result(exited=127)
+    runner = Runner(MockContext(run=answers))
+    assert missing_packages(runner) == ["flex"]
+    with pytest.raises(MpsocksError, match="cannot build a kernel yet") as caught:
+        require_tools(runner)
+    assert "apt-get install flex" in caught.value.hint
