@@ -110,8 +110,8 @@ class Supervisor:
             due = [moment for moment in self._due if moment <= time.monotonic()]
             for moment in due:
                 self._due.remove(moment)
-                self._start()
-                log.say("worker started", pid=self._children[-1].pid)
+                started = self._start()
+                log.say("worker started" if started else "worker failed", pid=self._children[-1].pid)
 
     def _reap(self) -> list[Child]:
         """The workers that have died."""
