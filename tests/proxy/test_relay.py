@@ -104,7 +104,7 @@ def test_a_server_that_ends_first_can_still_be_talked_to(proxy: RunningProxy) ->
         heard.append(receive_all(connection))
 
     with serving(say_then_listen) as port, tunnel(proxy.address, socks5_request("127.0.0.1", port)) as t:
-        assert receive_all(t.socket) == b"greetings"
+        assert t.early + receive_all(t.socket) == b"greetings"
         t.socket.sendall(b"farewell")
         t.socket.close()
     assert heard == [b"farewell"]
