@@ -73,7 +73,7 @@ def _kernel_runs(lab: Lab, kernel: Kernel) -> bool:
         console=folder / "console.log",
     )
     step = Domain(
-        spec.name, domain_xml(spec), lab.settings.uri, str(lab.libvirt_root), str(lab.capabilities), str(folder)
+        spec.name, domain_xml(spec), lab.settings.uri, str(lab.libvirt.root), str(lab.libvirt.capabilities), str(folder)
     )
     try:
         lab.journal.apply(step, SCOPE)

@@ -9,6 +9,7 @@ from invoke.context import Context
 
 from lab.cache import Cache
 from lab.journal import Journal
+from lab.libvirt_host import LibvirtHost
 from lab.progress import Progress
 from lab.runner import Runner
 from lab.settings import Settings, parse
@@ -29,13 +30,9 @@ class Lab:
         return self.settings.state_folder
 
     @property
-    def libvirt_root(self) -> Path:
-        return self.state / "libvirt"
-
-    @property
-    def capabilities(self) -> Path:
-        """Where libvirt's embedded driver remembers what QEMU can do."""
-        return self.cache.root / "libvirt"
+    def libvirt(self) -> LibvirtHost:
+        """The libvirt that runs the guest."""
+        return LibvirtHost(self.settings.uri, self.state / "libvirt", self.cache.root / "libvirt")
 
     @property
     def console(self) -> Path:

@@ -12,7 +12,6 @@ from pathlib import Path
 from lab.acceleration import KVM
 from lab.context import Lab
 from lab.errors import MpsocksError
-from lab.libvirt_host import connection
 from lab.runner import Runner
 
 PACKAGES = Path(__file__).parent.parent / ".packages"
@@ -94,8 +93,7 @@ def _firewall(host: Runner) -> Finding:
 
 def _libvirt(lab: Lab) -> Finding:
     try:
-        with connection(lab.settings.uri, lab.libvirt_root, lab.capabilities) as opened:
-            return Finding("libvirt", True, f"{lab.settings.uri}, version {opened.getLibVersion()}")
+        return Finding("libvirt", True, f"{lab.settings.uri}, version {lab.libvirt.version()}")
     except MpsocksError as error:
         return Finding("libvirt", False, error.why, "apt-get install --no-install-recommends libvirt-daemon-system")
 

@@ -1,109 +1,90 @@
-"""Opening libvirt.
-
-The embedded driver needs no daemon: it runs in this process, below a root folder of ours. Only one process may have
-that root open at a time, so it is opened briefly, under a lock, and never held while a person is being waited for.
-"""
+"""libvirt as the lab uses it: a handful of requests, each carried out by a short-lived process (`libvirt_worker`)."""
 
 from __future__ import annotations
 
-import fcntl
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
 from pathlib import Path
-
-import libvirt
+from typing import Any
 
 from lab.errors import MpsocksError
 
 EMBEDDED = "qemu:///embed"
 LONGEST_ROOT = 60  # QEMU's monitor socket lives below the root, and a socket's path has 108 octets
-
-QEMU_CONF = """\
-stdio_handler = "file"
-security_driver = "none"
-user = "root"
-group = "root"
-dynamic_ownership = 0
-remember_owner = 0
-namespaces = []
-cgroup_controllers = []
-"""
+LONGEST_REQUEST = 180.0  # seconds; saving a guest to a slow disk is the longest
+SOURCES = Path(__file__).parent.parent
 
 
 class LibvirtError(MpsocksError):
     """libvirt refused something."""
 
-    def __init__(self, what: str, error: libvirt.libvirtError, hint: str = "") -> None:
-        super().__init__(what, why=str(error), hint=hint)
-        self.code: int = error.get_error_code()
 
+@dataclass(frozen=True, slots=True)
+class LibvirtHost:
+    """A libvirt that runs domains, by its URI."""
 
-def silence_default_handler() -> None:
-    """Keep libvirt from printing errors by itself: they are raised, and printed once, with a hint."""
-    libvirt.registerErrorHandler(lambda _context, _error: None, None)
+    uri: str
+    root: Path
+    """State folder of the embedded driver; unused with any other URI."""
+    capabilities: Path
+    """Where the embedded driver remembers what QEMU can do."""
 
+    def version(self) -> int:
+        """libvirt's version, as 1000000 * major + 1000 * minor + release."""
+        return int(self._request("libvirt does not open", "version"))
 
-class _EventLoop:
-    """The event loop that the embedded driver wants running in its process, started once."""
+    def domains(self) -> list[str]:
+        """The names of the domains that run."""
+        return list(self._request("libvirt does not tell its domains", "domains"))
 
-    _started = False
+    def create(self, xml: str) -> None:
+        """Start a transient domain."""
+        self._request("libvirt does not start the guest", "create", xml)
 
-    @classmethod
-    def ensure(cls) -> None:
-        if cls._started:
-            return
-        cls._started = True
-        libvirt.virEventRegisterDefaultImpl()
-        threading.Thread(target=cls._run, name="libvirt-events", daemon=True).start()
+    def save(self, name: str, path: Path) -> None:
+        """Write a running domain's memory to a file; the domain ends."""
+        self._request("libvirt does not save the guest", "save", name, str(path))
 
-    @staticmethod
-    def _run() -> None:
-        while True:
-            libvirt.virEventRunDefaultImpl()
+    def restore(self, path: Path, xml: str) -> None:
+        """Go on with a saved domain, under a definition that may name other files."""
+        self._request("libvirt does not restore the guest", "restore", str(path), xml)
 
+    def destroy(self, name: str) -> None:
+        """End a domain at once, if it runs."""
+        self._request("libvirt does not end the guest", "destroy", name)
 
-@contextmanager
-def connection(uri: str, root: Path, capabilities: Path | None = None) -> Iterator[libvirt.virConnect]:
-    """A connection to libvirt.
+    def _request(self, failure: str, operation: str, *arguments: str) -> Any:
+        embedded = self.uri == EMBEDDED
+        if embedded:
+            self._require_short_root()
+        request = {
+            "uri": self.uri,
+            "root": str(self.root) if embedded else "",
+            "capabilities": str(self.capabilities),
+            "operation": operation,
+            "arguments": arguments,
+        }
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "lab.libvirt_worker"],
+                input=json.dumps(request), capture_output=True, text=True, check=False, timeout=LONGEST_REQUEST,
+                env={**os.environ, "PYTHONPATH": str(SOURCES)},
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise LibvirtError(f"{failure} ({self.uri})", why=f"no answer within {error.timeout:g} s") from error
+        answer = json.loads(done.stdout) if done.returncode == 0 else {"error": done.stderr.strip()}
+        if "error" in answer:
+            hint = "`invoke doctor` names what is missing"
+            raise LibvirtError(f"{failure} ({self.uri})", why=answer["error"], hint=hint)
+        return answer["result"]
 
-    `root` is where the embedded driver keeps its state, unused with any other URI. Asking QEMU what it can do takes
-    seconds, so its answer goes to the folder `capabilities`, which outlives the root.
-    """
-    silence_default_handler()
-    if uri != EMBEDDED:
-        with _opened(uri) as opened:
-            yield opened
-        return
-    _prepare_root(root, capabilities)
-    _EventLoop.ensure()
-    with (root / "turn").open("w") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)
-        with _opened(f"{EMBEDDED}?root={root}") as opened:
-            yield opened
-
-
-@contextmanager
-def _opened(uri: str) -> Iterator[libvirt.virConnect]:
-    try:
-        opened = libvirt.open(uri)
-    except libvirt.libvirtError as error:
-        raise LibvirtError(f"libvirt does not open {uri}", error, "`invoke doctor` names what is missing") from error
-    try:
-        yield opened
-    finally:
-        opened.close()
-
-
-def _prepare_root(root: Path, capabilities: Path | None) -> None:
-    if len(str(root)) > LONGEST_ROOT:
-        raise MpsocksError(
-            f"the state folder's path is too long: {root}",
-            why=f"libvirt's sockets live below it, and Linux allows a socket's path 107 octets ({LONGEST_ROOT} for us)",
-            hint="set XDG_STATE_HOME, or INVOKE_MPSOCKS_STATE, to a shorter path",
-        )
-    (root / "etc").mkdir(parents=True, exist_ok=True, mode=0o700)
-    (root / "etc" / "qemu.conf").write_text(QEMU_CONF)
-    if capabilities and not (root / "cache").exists():
-        capabilities.mkdir(parents=True, exist_ok=True)
-        (root / "cache").symlink_to(capabilities)
+    def _require_short_root(self) -> None:
+        if len(str(self.root)) > LONGEST_ROOT:
+            raise MpsocksError(
+                f"the state folder's path is too long: {self.root}",
+                why=f"libvirt's sockets lie below it, and Linux allows their paths 107 octets ({LONGEST_ROOT} for us)",
+                hint="set XDG_STATE_HOME, or INVOKE_MPSOCKS_STATE, to a shorter path",
+            )

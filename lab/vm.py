@@ -9,11 +9,8 @@ from __future__ import annotations
 import shutil
 import socket
 import time
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-
-import libvirt
 
 from images.build import Image
 from kernel.build import Kernel
@@ -22,15 +19,14 @@ from lab.console import last_lines
 from lab.context import Lab
 from lab.domain import Accel, DomainSpec, domain_xml
 from lab.errors import MpsocksError
-from lab.libvirt_host import LibvirtError, connection
 from lab.plan import GUEST_NAME, TapPlan
 from lab.progress import Stage
 from lab.steps import Domain
-from lab.steps.domain import find_domain
 
 SCOPE = "vm"
 WARM = "warm"
 KEPT_WARM = 4
+LOOK_SECONDS = 2.0  # between two looks whether the guest still runs, which take a process each
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +69,8 @@ def start(lab: Lab, guest: Machine, *, warm: bool) -> None:
             name=guest.spec.name,
             xml=domain_xml(guest.spec),
             uri=lab.settings.uri,
-            root=str(lab.libvirt_root),
-            capabilities=str(lab.capabilities),
+            root=str(lab.libvirt.root),
+            capabilities=str(lab.libvirt.capabilities),
             folder=str(lab.console.parent),
             disk=str(guest.spec.disk),
             backing=str(saved / "disk.qcow2" if warm else guest.image),
@@ -86,17 +82,11 @@ def start(lab: Lab, guest: Machine, *, warm: bool) -> None:
 
 def keep_warm(lab: Lab, guest: Machine) -> None:
     """Save the running guest, disk and memory together, and let it go on from there."""
-    with lab.cache.building(WARM, guest.warm_key) as folder, _libvirt(lab) as libvirt_host:
+    with lab.cache.building(WARM, guest.warm_key) as folder:
         memory = folder / "memory"
-        try:
-            domain = find_domain(libvirt_host, guest.spec.name)
-            if domain is None:
-                raise died(lab)
-            domain.save(str(memory))
-            shutil.copyfile(str(guest.spec.disk), folder / "disk.qcow2")
-            libvirt_host.restoreFlags(str(memory), domain_xml(guest.spec))
-        except libvirt.libvirtError as error:
-            raise LibvirtError("the guest could not be saved and restored", error, "boot it with --cold") from error
+        lab.libvirt.save(guest.spec.name, memory)
+        shutil.copyfile(str(guest.spec.disk), folder / "disk.qcow2")
+        lab.libvirt.restore(memory, domain_xml(guest.spec))
     lab.cache.prune(WARM, KEPT_WARM)
 
 
@@ -114,22 +104,21 @@ def is_running(lab: Lab) -> bool:
     """Whether a guest of ours runs."""
     if not any(entry.scope == SCOPE for entry in lab.journal.entries()):
         return False
-    with _libvirt(lab) as libvirt_host:
-        domain = find_domain(libvirt_host, GUEST_NAME)
-        return domain is not None and bool(domain.isActive())
+    return GUEST_NAME in lab.libvirt.domains()
 
 
 def wait_for_ssh(lab: Lab, address: str, stage: Stage) -> None:
     """Wait until sshd in the guest greets; `MpsocksError` with the console's last lines when the guest dies first."""
     limit = lab.settings.guest.boot_timeout
-    started = time.monotonic()
+    started = looked = time.monotonic()
     while time.monotonic() - started < limit:
         if _greets(address):
             return
-        if not is_running(lab):
-            raise died(lab)
-        waiting = last_lines(lab.console, 1)
-        stage.tell(waiting.strip()[:60])
+        if time.monotonic() - looked > LOOK_SECONDS:
+            looked = time.monotonic()
+            if not is_running(lab):
+                raise died(lab)
+        stage.tell(last_lines(lab.console, 1).strip()[:60])
     raise MpsocksError(
         f"the guest did not answer on {address} port 22 within {limit} s",
         why=f"its console says last:\n{last_lines(lab.console)}",
@@ -154,7 +143,3 @@ def _greets(address: str) -> bool:
     except OSError:
         time.sleep(0.2)
         return False
-
-
-def _libvirt(lab: Lab) -> AbstractContextManager[libvirt.virConnect]:
-    return connection(lab.settings.uri, lab.libvirt_root, lab.capabilities)

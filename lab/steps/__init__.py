@@ -36,13 +36,13 @@ KINDS: dict[str, type[Step]] = {
 
 def step_from_record(record: dict[str, Any]) -> Step:
     """The step that `Step.as_record` wrote down."""
-    fields = dict(record)
+    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in record.items()}
     kind = fields.pop("kind")
-    if kind not in KINDS:
+    try:
+        return KINDS[kind](**fields)
+    except (KeyError, TypeError) as error:
         raise MpsocksError(
-            f"the journal holds a step of kind {kind!r}, which this version does not know",
+            f"the journal holds a step of kind {kind!r} that this version does not understand",
             why="another version of mpsocks wrote it",
             hint="run `invoke clean` with the version that made the lab",
-        )
-    tuples = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
-    return KINDS[kind](**(fields | tuples))
+        ) from error

@@ -6,12 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
-import libvirt
-
 from lab.errors import MpsocksError
-from lab.libvirt_host import LibvirtError, connection
+from lab.libvirt_host import LibvirtHost
 from lab.runner import Runner
 from lab.steps.base import Step
+
+# A QEMU whose libvirt was killed before it took note of it: no other process has our disk as an argument.
+END_STRAY = r"""
+for process in /proc/[0-9]*; do
+  case $(readlink "$process/exe" 2>/dev/null) in */qemu-system-*) ;; *) continue ;; esac
+  ! tr '\0' '\n' <"$process/cmdline" 2>/dev/null | grep -qF -- "\"filename\":\"$1\"" || kill -KILL "${process#/proc/}"
+done
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +56,7 @@ class Domain(Step):
         return self
 
     def stands(self, host: Runner) -> bool:  # noqa: ARG002 - libvirt answers, not a command
-        with connection(self.uri, Path(self.root), Path(self.capabilities)) as libvirt_host:
-            return find_domain(libvirt_host, self.name) is not None
+        return self.name in self._libvirt.domains()
 
     def apply(self, host: Runner) -> None:
         host.change("mkdir", "-p", self.folder)
@@ -59,39 +64,20 @@ class Domain(Step):
             host.change("qemu-img", "create", "-q", "-f", "qcow2", "-b", self.backing, "-F", "qcow2", self.disk)
         if host.dry:
             print(f"virsh -c {self.uri} create /dev/stdin <<'XML'\n{self.xml}XML")
-            return
-        with connection(self.uri, Path(self.root), Path(self.capabilities)) as libvirt_host:
-            try:
-                if self.saved:
-                    libvirt_host.restoreFlags(self.saved, self.xml)
-                else:
-                    libvirt_host.createXML(self.xml)
-            except libvirt.libvirtError as error:
-                raise LibvirtError(
-                    "libvirt does not start the guest", error, "`invoke doctor` names what is missing"
-                ) from error
+        elif self.saved:
+            self._libvirt.restore(Path(self.saved), self.xml)
+        else:
+            self._libvirt.create(self.xml)
 
     def undo(self, host: Runner) -> None:
         if host.dry:
             print(f"virsh -c {self.uri} destroy {self.name}")
         else:
-            self._destroy()
+            self._libvirt.destroy(self.name)
         if self.disk:
+            host.change("sh", "-c", END_STRAY, "sh", self.disk)
             host.change("rm", "-f", self.disk)
 
-    def _destroy(self) -> None:
-        with connection(self.uri, Path(self.root), Path(self.capabilities)) as libvirt_host:
-            domain = find_domain(libvirt_host, self.name)
-            if domain is None:
-                return
-            try:
-                domain.destroy()
-            except libvirt.libvirtError as error:
-                # It may have ended by itself since it was looked up.
-                if find_domain(libvirt_host, self.name) is not None:
-                    raise LibvirtError("libvirt does not end the guest", error) from error
-
-
-def find_domain(libvirt_host: libvirt.virConnect, name: str) -> libvirt.virDomain | None:
-    """The domain of that name, running or not, or none."""
-    return next((domain for domain in libvirt_host.listAllDomains() if domain.name() == name), None)
+    @property
+    def _libvirt(self) -> LibvirtHost:
+        return LibvirtHost(self.uri, Path(self.root), Path(self.capabilities))

@@ -50,6 +50,15 @@ class Cli:
         """Run a command on the emulated lab host."""
         return self.run(*self.on_lab_host(*argv))
 
+    def quickly_inside(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        """Run a plain command in the emulated lab host's namespace, without a task in between."""
+        return self.run("ip", "netns", "exec", f"{self.prefix}-lab", *argv)
+
+    @property
+    def inner_state(self) -> Path:
+        """The state folder of the lab on the emulated lab host."""
+        return self.state_home / "mpsocks" / "testbed" / "lab"
+
     def invoke_inside(self, *task: str) -> subprocess.CompletedProcess[str]:
         """Run a task on the emulated lab host."""
         return self.inside("invoke", *task)

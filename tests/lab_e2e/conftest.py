@@ -20,6 +20,8 @@ def cli() -> Iterator[Cli]:
     state_home = Path(tempfile.mkdtemp(prefix="mps-"))
     cli = Cli(state_home, f"t{os.getpid()}")
     try:
+        # Nothing can be fetched from within the emulated internet.
+        succeeded(cli.invoke("build-image", "install-vm-extra", "build-kernel"))
         succeeded(cli.invoke("testbed-up"))
         yield cli
     finally:
