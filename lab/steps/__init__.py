@@ -37,7 +37,7 @@ KINDS: dict[str, type[Step]] = {
 def step_from_record(record: dict[str, Any]) -> Step:
     """The step that `Step.as_record` wrote down."""
     fields = {name: tuple(value) if isinstance(value, list) else value for name, value in record.items()}
-    kind = fields.pop("kind")
+    kind = str(fields.pop("kind"))
     try:
         return KINDS[kind](**fields)
     except (KeyError, TypeError) as error:

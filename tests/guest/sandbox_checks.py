@@ -9,9 +9,6 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-UNIT = "mpsocks-sandbox-check.service"
-UNIT_PATH = f"/run/systemd/system/{UNIT}"
-
 
 @dataclass(frozen=True, slots=True)
 class SandboxCheck:

@@ -7,24 +7,33 @@ from typing import Any
 
 import pytest
 
-from tests.guest.sandbox_checks import CHECKS, UNIT, UNIT_PATH, SandboxCheck
+from tests.guest.sandbox_checks import CHECKS, SandboxCheck
 from tests.lab_e2e.cli import Cli, succeeded
 
 pytestmark = [pytest.mark.vm, pytest.mark.netns]
+
+UNITS = "/run/systemd/system"
 
 
 def script(checks: tuple[SandboxCheck, ...]) -> str:
     """Runs every check without and with its directives, and prints `NUMBER EXIT-WITHOUT EXIT-WITH` for each."""
     lines = []
     for number, check in enumerate(checks):
+        for sandboxed in (0, 1):
+            unit = shlex.quote(check.unit(sandboxed=bool(sandboxed)))
+            lines.append(f"printf %s {unit} > {UNITS}/{unit_name(number, sandboxed)}")
+    lines.append("systemctl daemon-reload")
+    for number, check in enumerate(checks):
         lines.append(f"{check.prepare} >/dev/null 2>&1; printf '{number}'")
-        for sandboxed in (False, True):
-            lines.append(f"printf %s {shlex.quote(check.unit(sandboxed=sandboxed))} > {UNIT_PATH}")
-            lines.append("systemctl daemon-reload")
-            lines.append(f"systemctl start {UNIT} >/dev/null 2>&1; printf ' %d' $?")
+        for sandboxed in (0, 1):
+            lines.append(f"systemctl start {unit_name(number, sandboxed)} >/dev/null 2>&1; printf ' %d' $?")
         lines.append("echo")
-    lines.append(f"rm {UNIT_PATH}; systemctl daemon-reload; systemctl reset-failed")
+    lines.append(f"rm {UNITS}/{unit_name('*', '*')}; systemctl daemon-reload; systemctl reset-failed")
     return "\n".join(lines)
+
+
+def unit_name(number: int | str, sandboxed: int | str) -> str:
+    return f"mpsocks-check-{number}-{sandboxed}.service"
 
 
 @pytest.fixture(scope="module")

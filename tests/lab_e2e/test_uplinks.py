@@ -32,13 +32,3 @@ def test_the_route_of_a_lost_uplink_is_named_and_renewed(cli: Cli, lab: dict[str
     # Not over the other uplink, whose NAT does not know that address.
     assert refused.returncode != 0
     assert all(step["stands"] for step in cli.json_inside("status")["steps"])
-
-
-def test_a_lab_over_one_uplink_named_twice(cli: Cli) -> None:
-    try:
-        running = cli.json_inside("boot-socks", "--itf", "wlan1,wlan1", "--detach")
-        verdict = cli.json_inside("check-mptcp")
-    finally:
-        succeeded(cli.invoke_inside("clean"))
-    assert running["uplinks"] == {"mptcp0": "wlan1", "mptcp1": "wlan1"}
-    assert [(share["name"], share["subflows"]) for share in verdict["shares"]] == [("wlan1", 4)]
