@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import shlex
+import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,15 +67,29 @@ class _Lines(io.StringIO):
             self._on_line(line)
         return len(text)
 
+    def finish(self) -> None:
+        """Hand over a last line that was not ended."""
+        if self._rest:
+            self._on_line(self._rest)
+
 
 class _TidyLocal(Local):
-    """Invoke leaves the pipes of a local command to the garbage collector, which warns of each."""
+    """Invoke leaves the pipes of a local command, and a command that was ended, to the garbage collector, which warns.
+
+    And it forwards ^C to a command as a character that only a terminal understands, and goes on.
+    """
+
+    def send_interrupt(self, interrupt: KeyboardInterrupt) -> None:
+        self.process.send_signal(signal.SIGINT)
+        raise interrupt
 
     def stop(self) -> None:
         super().stop()
         process = getattr(self, "process", None)
-        for pipe in (process.stdin, process.stdout, process.stderr) if process else ():
-            pipe.close()
+        if process:
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                pipe.close()
+            process.wait()
 
 
 class Runner:
@@ -111,15 +126,14 @@ class Runner:
 
         `stdin` is text; `timeout` is in seconds; `on_line` is called with each line of output as it comes.
         """
-        command = self._command(argv, stdin, env)
         if self.dry:
-            print(command, flush=True)
+            print(self._command(argv, stdin, env), flush=True)
             return ""
-        return self._checked(self._run(command, timeout, on_line), hint)
+        return self._checked(self._run(argv, stdin, env, timeout=timeout, on_line=on_line), hint)
 
     def read(self, *argv: Argument, stdin: str | None = None, timeout: float | None = None, hint: str = "") -> str:
         """Run a command that only looks; return its standard output, raise `CommandError` if it fails."""
-        return self._checked(self._run(self._command(argv, stdin, None), timeout, None), hint)
+        return self._checked(self._run(argv, stdin, timeout=timeout), hint)
 
     def read_json(self, *argv: Argument) -> Any:
         """The JSON that a reading command prints; an empty answer is an empty list, as `ip -j` means it."""
@@ -132,7 +146,7 @@ class Runner:
 
         With `show_errors` its standard error is passed on as it comes, for commands that tell their progress.
         """
-        return self._run(self._command(argv, stdin, None), timeout, None, "out" if show_errors else True)
+        return self._run(argv, stdin, timeout=timeout, hide="out" if show_errors else True)
 
     def _command(self, argv: tuple[Argument, ...], stdin: str | None, env: Mapping[str, str] | None) -> str:
         variables = [f"{name}={value}" for name, value in (env or {}).items()]
@@ -145,28 +159,36 @@ class Runner:
 
     def _run(
         self,
-        command: str,
+        argv: tuple[Argument, ...],
+        stdin: str | None,
+        env: Mapping[str, str] | None = None,
+        *,
         timeout: float | None,
-        on_line: Callable[[str], None] | None,
+        on_line: Callable[[str], None] | None = None,
         hide: bool | str = True,
     ) -> Completed:
-        # Invoke passes output on only when it is not hidden: then ours goes to the line reader and nowhere else.
-        streams = {} if on_line is None else dict.fromkeys(("out_stream", "err_stream"), _Lines(on_line))
+        command = self._command(argv, stdin, env)
+        # Invoke passes output on only when it is not hidden: then ours goes to the line readers and nowhere else.
+        readers = {name: _Lines(on_line) for name in ("out_stream", "err_stream")} if on_line else {}
         try:
             result = self.context.run(
-                command,
-                hide=hide if on_line is None else False,
+                # The shell gives way to the command, which then gets the signal at a time limit. One that wants input
+                # which it was not given sees an end of file: nobody would answer it.
+                f"exec {command}" if stdin is not None else f"exec {command} </dev/null",
+                hide=False if readers else hide,
                 warn=True,
                 in_stream=False,
                 dry=False,
                 timeout=timeout,
-                **streams,
+                **readers,
             )
         except CommandTimedOut as error:
             late = error.result
             why = f"{late.stdout}{late.stderr}\nended after {timeout:g} s".strip()
             return Completed(command, "", why, 124)
         assert isinstance(result, Result)
+        for reader in readers.values():
+            reader.finish()
         return Completed(command, result.stdout, result.stderr, int(result.exited))
 
     @staticmethod
