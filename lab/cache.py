@@ -62,7 +62,9 @@ class Cache:
         try:
             yield work
             work.chmod(0o755)
-            work.rename(final)
+            # Another may have built the same meanwhile, from the same inputs.
+            if not final.is_dir():
+                work.rename(final)
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
