@@ -26,6 +26,8 @@ class Boot:
     accel: Accel
     cold: float | None
     warm: float | None
+    cold_when_saved: float | None = None
+    """The seconds of the cold boot that a restored guest goes back to."""
 
     def lines(self) -> list[str]:
         """The boot for a person."""
@@ -48,14 +50,15 @@ def boot(lab: Lab, image: Image, kernel: Kernel, taps: tuple[TapPlan, ...], *, c
     with lab.journal.transaction():
         if not cold and vm.is_warm(lab, machine):
             try:
-                return Boot(accel, None, _start(lab, machine, warm=True))
+                warm = _start(lab, machine, warm=True)
+                return Boot(accel, None, warm, vm.cold_seconds(lab, machine))
             except MpsocksError as error:
                 # A saved guest is worth no more than a boot: whatever is wrong with it, boot instead.
                 lab.progress.line(f"  the saved guest does not come back ({error.what}): booting it")
                 vm.forget_warm(lab, machine)
                 vm.stop(lab)
         seconds = _start(lab, machine, warm=False)
-        return Boot(accel, seconds, None if cold else _save_and_restore(lab, machine))
+        return Boot(accel, seconds, None if cold else _save_and_restore(lab, machine, seconds))
 
 
 def _start(lab: Lab, machine: vm.Machine, *, warm: bool) -> float:
@@ -67,13 +70,13 @@ def _start(lab: Lab, machine: vm.Machine, *, warm: bool) -> float:
     return time.monotonic() - started
 
 
-def _save_and_restore(lab: Lab, machine: vm.Machine) -> float:
+def _save_and_restore(lab: Lab, machine: vm.Machine, cold: float) -> float:
     with lab.progress.stage("letting the guest settle"), guest(lab) as inside:
         # "degraded" is an answer too: what matters is that nothing is starting any more.
         inside.runner.probe("systemctl", "is-system-running", "--wait", timeout=SETTLE_SECONDS)
         inside.runner.change("sync")
     with lab.progress.stage("saving the guest, for a warm start next time"):
-        vm.keep_warm(lab, machine)
+        vm.keep_warm(lab, machine, cold)
         started = time.monotonic()
         _log_in(lab)
     return time.monotonic() - started

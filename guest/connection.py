@@ -9,6 +9,7 @@ from pathlib import Path
 
 import paramiko
 from fabric import Connection
+from fabric.runners import Remote
 
 from lab.context import Lab
 from lab.errors import MpsocksError
@@ -23,6 +24,13 @@ CONNECT_SECONDS = 30  # a guest under TCG takes seconds for the key exchange
 
 # Paramiko logs the errors that it also raises; a person is told once.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+
+
+class _Remote(Remote):  # type: ignore[misc] # Fabric has no annotations
+    """Fabric forwards ^C as a character that only a terminal understands, and goes on."""
+
+    def send_interrupt(self, interrupt: KeyboardInterrupt) -> None:
+        raise interrupt
 
 
 class Guest:
@@ -99,6 +107,7 @@ def _connected(keys: LabKeys) -> Iterator[Connection]:
             "auth_timeout": CONNECT_SECONDS,
         },
     )
+    connection.config.runners.remote = _Remote
     # Fabric accepts any host key by default; only the one in the image is the guest's.
     connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
     entry = paramiko.hostkeys.HostKeyEntry.from_line(keys.known_hosts((guest_address(),)))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import signal
+from contextlib import suppress
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any
 
 from guest.boot import Boot, boot
@@ -103,16 +103,9 @@ def guest_nameservers(lab: Lab) -> tuple[str, ...]:
 
 
 def wait_for_interrupt() -> None:
-    """Wait for ^C or SIGTERM, holding nothing."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
+    """Wait for ^C, holding nothing."""
+    with suppress(KeyboardInterrupt):
         signal.pause()
-    except KeyboardInterrupt:
-        return
 
 
 def _refuse_second_lab(lab: Lab) -> None:

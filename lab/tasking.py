@@ -6,9 +6,11 @@ import functools
 import json
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from enum import StrEnum
+from types import FrameType
 from typing import Any, TypeVar, cast
 
 from invoke.context import Context
@@ -31,6 +33,8 @@ def lab_task(*, root: bool = True, **options: Any) -> Callable[[Body], Task[Any]
     def decorate(body: Body) -> Task[Any]:
         @functools.wraps(body)
         def run(context: Context, *arguments: Any, **named: Any) -> Any:
+            for ending in (signal.SIGTERM, signal.SIGHUP):
+                signal.signal(ending, _interrupt)
             try:
                 if root and os.geteuid() != 0 and not context.config.run.dry:
                     raise MpsocksError("this takes root's rights", hint="run it as root, or by ./inv, which asks sudo")
@@ -41,6 +45,11 @@ def lab_task(*, root: bool = True, **options: Any) -> Callable[[Body], Task[Any]
         return cast(Task[Any], task(run, **options))
 
     return decorate
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Whoever is told to end, or loses its terminal, takes back what it has begun, as after ^C."""
+    raise KeyboardInterrupt
 
 
 def number(text: str, what: str) -> int:

@@ -26,6 +26,7 @@ from lab.steps import Domain
 SCOPE = "vm"
 WARM = "warm"
 KEPT_WARM = 4
+COLD_SECONDS = "cold-seconds"
 LOOK_SECONDS = 2.0  # between two looks whether the guest still runs, which take a process each
 
 
@@ -80,14 +81,23 @@ def start(lab: Lab, guest: Machine, *, warm: bool) -> None:
     )
 
 
-def keep_warm(lab: Lab, guest: Machine) -> None:
-    """Save the running guest, disk and memory together, and let it go on from there."""
+def keep_warm(lab: Lab, guest: Machine, cold: float) -> None:
+    """Save the running guest, disk and memory together, and let it go on from there.
+
+    `cold` is how many seconds its boot took, for whoever compares.
+    """
     with lab.cache.building(WARM, guest.warm_key) as folder:
         memory = folder / "memory"
         lab.libvirt.save(guest.spec.name, memory)
         shutil.copyfile(str(guest.spec.disk), folder / "disk.qcow2")
         lab.libvirt.restore(memory, domain_xml(guest.spec))
+        (folder / COLD_SECONDS).write_text(f"{cold}\n")
     lab.cache.prune(WARM, KEPT_WARM)
+
+
+def cold_seconds(lab: Lab, guest: Machine) -> float:
+    """How long the boot of the saved guest took."""
+    return float((lab.cache.entry(WARM, guest.warm_key) / COLD_SECONDS).read_text())
 
 
 def forget_warm(lab: Lab, guest: Machine) -> None:

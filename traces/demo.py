@@ -33,12 +33,11 @@ class DemoResult:
 
     def lines(self) -> list[str]:
         """A short table: uplinks with subflows and octets, the sentence, and how long each stage took."""
+        # Two transfers: through the SOCKS server, and by a route.
         rows = [f"{'uplink':<10}{'subflows':>9}{'octets down':>14}{'octets up':>12}"]
         for share in self.verdict["shares"]:
             rows.append(f"{share['name']:<10}{share['subflows']:>9}{share['bytes_down']:>14}{share['bytes_up']:>12}")
-        boot = self.running["boot"]
-        ways = [("cold boot to SSH", boot["cold"]), ("warm boot to SSH", boot["warm"])]
-        boots = [f"{name} ({boot['accel']})".ljust(44) + f"{s:>7.1f} s" for name, s in ways if s is not None]
+        boots = [f"{name:<44}{seconds:>7.1f} s" for name, seconds in boot_times(self.running["boot"])]
         return [
             "",
             *rows,
@@ -51,6 +50,12 @@ class DemoResult:
         ]
 
 
+def boot_times(boot: dict[str, Any]) -> list[tuple[str, float]]:
+    """The ways in which the guest came up, now or when it was saved, and the seconds that they took."""
+    ways = {"cold": "cold boot to SSH", "cold_when_saved": "cold boot to SSH, when saved", "warm": "warm boot to SSH"}
+    return [(f"{name} ({boot['accel']})", boot[key]) for key, name in ways.items() if boot[key] is not None]
+
+
 def run_demo(lab: Lab, *, cold: bool, keep: bool) -> DemoResult:
     """Build, boot in the emulated internet, check, clean; with `keep`, leave it standing."""
     guest_image(lab)
@@ -58,8 +63,7 @@ def run_demo(lab: Lab, *, cold: bool, keep: bool) -> DemoResult:
     if session.is_up(lab):
         raise MpsocksError("an emulated internet is up already", hint="remove it: invoke testbed-down")
     try:
-        with lab.progress.stage("emulated internet"):
-            session.testbed_up(lab)
+        session.testbed_up(lab)
         return _boot_and_check(lab, cold=cold)
     finally:
         if not keep:
@@ -68,17 +72,23 @@ def run_demo(lab: Lab, *, cold: bool, keep: bool) -> DemoResult:
 
 
 def _boot_and_check(lab: Lab, *, cold: bool) -> DemoResult:
-    with lab.progress.stage("lab up in the emulated internet"):
-        options = ["--cold"] if cold else []
-        booted = _inside(lab, "boot-socks", "--itf", UPLINKS, "--detach", "--json", *options)
-        _require_success("the lab did not come up", booted)
+    options = ["--cold"] if cold else []
+    booted = _inside(lab, "boot-socks", "--itf", UPLINKS, "--detach", "--json", *options)
+    _require_success("the lab did not come up", booted)
+    before = _seconds(lab)
     with lab.progress.stage("checking MPTCP"):
         checked = _inside(lab, "check-mptcp", "--json")
         if not checked.stdout.startswith("{"):
             _require_success("the check did not finish", checked)
     running, verdict = json.loads(booted.stdout), json.loads(checked.stdout)
-    timings = tuple((timing.title, timing.seconds) for timing in lab.progress.timings)
-    return DemoResult(running, verdict, timings, checked.exit_code)
+    inside = [(title, seconds) for title, seconds in running["stages"]]
+    stages = (*before, *inside, *_seconds(lab)[len(before) :])
+    return DemoResult(running, verdict, stages, checked.exit_code)
+
+
+def _seconds(lab: Lab) -> list[tuple[str, float]]:
+    """Title and seconds of every stage that has ended."""
+    return [(timing.title, timing.seconds) for timing in lab.progress.timings]
 
 
 def _inside(lab: Lab, *task: str) -> Completed:
