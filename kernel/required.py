@@ -18,11 +18,17 @@ TOOLS = {
     "tar": "tar",
     "xz": "xz-utils",
 }
+# File, and the Debian package that has it: for the programs that the build makes for itself.
+HEADERS = {
+    "/usr/include/gelf.h": "libelf-dev",
+    "/usr/include/stdio.h": "libc6-dev",
+}
 
 
 def missing_packages(runner: Runner) -> list[str]:
-    """The Debian packages whose command is not there."""
-    return [package for tool, package in TOOLS.items() if not runner.probe("sh", "-c", f"command -v {tool}").ok]
+    """The Debian packages whose command or header is not there."""
+    tools = [package for tool, package in TOOLS.items() if not runner.probe("sh", "-c", f"command -v {tool}").ok]
+    return tools + [package for header, package in HEADERS.items() if not runner.probe("test", "-e", header).ok]
 
 
 def require_tools(runner: Runner) -> None:
