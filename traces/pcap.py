@@ -17,6 +17,7 @@ from lab.errors import MpsocksError
 MAGIC_ORDER = {b"\xd4\xc3\xb2\xa1": "<", b"\x4d\x3c\xb2\xa1": "<", b"\xa1\xb2\xc3\xd4": ">", b"\xa1\xb2\x3c\x4d": ">"}
 ETHERNET, RAW, RAW_BSD, COOKED_V2 = 1, 101, 12, 276
 LINK_HEADER = {ETHERNET: 14, RAW: 0, RAW_BSD: 0, COOKED_V2: 20}
+FILE_HEADER = 24
 TCP = 6
 SYN, ACK = 0x02, 0x10
 
@@ -45,12 +46,12 @@ def read_segments(path: Path) -> Iterator[Segment]:
     """The TCP segments of a capture, in order; what is not TCP or is cut off within its headers is left out."""
     octets = path.read_bytes()
     order = MAGIC_ORDER.get(octets[:4])
-    if order is None:
+    if order is None or len(octets) < FILE_HEADER:
         raise MpsocksError(f"{path} is not a pcap file", why=f"it begins with {octets[:4].hex() or 'nothing'}")
     link = struct.unpack_from(f"{order}I", octets, 20)[0] & 0x0FFFFFFF
     if link not in LINK_HEADER:
         raise MpsocksError(f"{path} has link type {link}", why="known are Ethernet, raw IP and Linux cooked v2")
-    record, at = struct.Struct(f"{order}IIII"), 24
+    record, at = struct.Struct(f"{order}IIII"), FILE_HEADER
     while at + record.size <= len(octets):
         _seconds, _fraction, kept, _length = record.unpack_from(octets, at)
         at += record.size
