@@ -94,6 +94,8 @@ def _build(recipe: ImageRecipe, packages: AptRoot, work: Path, runner: Runner, s
         runner.change("truncate", f"--size={recipe.disk_size}", raw)
         runner.change("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-L", "mpsocks", "-d", tree, raw)
         runner.change("qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, work / DISK_NAME)
+        # The guest's private host key is in it.
+        runner.change("chmod", "0600", work / DISK_NAME)
     finally:
         runner.change("rm", "-rf", "--one-file-system", tree, raw)
 
