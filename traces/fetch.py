@@ -41,19 +41,27 @@ class Fetched:
 
 def resolve_target(url: str, host: Runner) -> Target:
     """Find out where `url` leads; `BadInputError` when it is no HTTP URL or its name does not resolve."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    scheme, name, port = _parts(url)
+    if scheme not in ("http", "https") or not name:
         raise BadInputError(
             f"{url!r} is not a URL that can be fetched", hint="give one that begins with http:// or https://"
         )
-    found = host.probe("getent", "ahostsv4", parts.hostname)
+    found = host.probe("getent", "ahostsv4", name)
     if not found.ok or not found.stdout.split():
         raise BadInputError(
-            f"the name {parts.hostname} does not resolve on the lab host",
+            f"the name {name} does not resolve on the lab host",
             hint="check the URL and the host's /etc/resolv.conf",
         )
-    port = parts.port or socket.getservbyname(parts.scheme)
-    return Target(url, parts.hostname, port, found.stdout.split()[0])
+    return Target(url, name, port or socket.getservbyname(scheme), found.stdout.split()[0])
+
+
+def _parts(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port of a URL; empty ones when it is malformed."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname or "", parts.port
+    except ValueError:
+        return "", "", None
 
 
 def fetch(host: Runner, target: Target, seconds: int, socks: str = "") -> Fetched:
