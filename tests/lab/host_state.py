@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 
 from lab.runner import Runner
 
@@ -29,10 +31,19 @@ def network_state(host: Runner) -> dict[str, list[str]]:
     return dict(zip(questions, (answer.splitlines()[1:] for answer in answers), strict=True))
 
 
+def wait_until(condition: Callable[[], bool], otherwise: str) -> None:
+    """Wait until something holds that comes to hold by itself, and fail with a reason when it does not."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.02)
+
+
 def wait_for_links(host: Runner, *names: str) -> None:
     """Wait until these interfaces are up for good: the kernel tells of a new carrier up to a second late."""
-    deadline = time.monotonic() + SETTLE_SECONDS
     for name in names:
-        while '"operstate":"UP"' not in host.read("ip", "-j", "link", "show", "dev", name):
-            assert time.monotonic() < deadline, f"{name} does not come up"
-            time.sleep(0.02)
+        wait_until(partial(_is_up, host, name), f"{name} does not come up")
+
+
+def _is_up(host: Runner, name: str) -> bool:
+    return '"operstate":"UP"' in host.read("ip", "-j", "link", "show", "dev", name)

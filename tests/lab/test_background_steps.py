@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from lab.runner import CommandError, Runner
 from lab.steps import Capture, SshForward, step_from_record
 from lab.steps.base import Step
 from tests.conftest import namespace_name
+from tests.lab.host_state import wait_until
 from tests.lab.ssh_server import SshServer
 from tests.lab.testbed.inside import open_socket, processes
 from traces.pcap import read_segments
@@ -22,13 +22,6 @@ from traces.pcap import read_segments
 pytestmark = pytest.mark.netns
 
 PORT = 7007
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 class TestCapture:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from lab.plan import TapPlan, tap_plans
 from lab.runner import Runner
 from lab.uplinks import Uplink, find_uplink
 from tests.conftest import MakeNamespace, namespace_name
-from tests.lab.host_state import network_state, wait_for_links
+from tests.lab.host_state import network_state, wait_for_links, wait_until
 from tests.lab.testbed.inside import open_socket
 from tests.lab.wire import wire
 
@@ -265,10 +264,7 @@ class TestTheGuard:
         with closing(knocking):
             knocking.setblocking(False)
             assert knocking.connect_ex((address, PORT)) == errno.EINPROGRESS
-            deadline = time.monotonic() + 10
-            while world.dropped() == 0:
-                assert time.monotonic() < deadline, "no packet was dropped"
-                time.sleep(0.02)
+            wait_until(lambda: world.dropped() > 0, "no packet was dropped")
             assert knocking.connect_ex((address, PORT)) == errno.EALREADY
 
     def test_a_host_that_forwarded_before_goes_on_forwarding(self, world: World) -> None:
