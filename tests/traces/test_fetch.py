@@ -33,7 +33,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def url() -> Iterator[str]:
     """A web server on loopback."""
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
-        serving = threading.Thread(target=server.serve_forever)
+        serving = threading.Thread(target=server.serve_forever, args=(0.02,))
         serving.start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
