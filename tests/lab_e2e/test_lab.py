@@ -85,6 +85,12 @@ def test_ssh_vm_runs_a_command_in_the_guest(cli: Cli, lab: dict[str, Any]) -> No
     assert succeeded(cli.invoke_inside("ssh-vm", "--command", "hostname")).stdout.strip() == "mpsocks"
 
 
+def test_a_restored_guest_has_random_numbers_of_its_own(cli: Cli, lab: dict[str, Any]) -> None:
+    """Two guests restored from one saved state would draw the same keys, if their kernels were not told."""
+    log = succeeded(cli.invoke_inside("ssh-vm", "--command", "dmesg")).stdout
+    assert "crng reseeded due to virtual machine fork" in log
+
+
 def test_another_host_key_is_not_accepted(cli: Cli, lab: dict[str, Any], tmp_path: Path) -> None:
     """OpenSSH with our options and another machine's key in place of the guest's."""
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
