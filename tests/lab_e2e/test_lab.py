@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,16 @@ def test_check_mptcp_says_no_of_a_server_without_mptcp(cli: Cli, lab: dict[str, 
 def test_curl_reaches_the_page_by_name_through_socks(cli: Cli, lab: dict[str, Any]) -> None:
     page = succeeded(cli.inside("curl", "-sS", "--socks5-hostname", lab["socks"], PAGE)).stdout
     assert page.strip() == YAY
+
+
+@pytest.mark.parametrize(("host", "multipath", "words"), [("mptcp.test", True, YAY), ("plain.test", False, "Nay")])
+def test_socks6_tells_truly_whether_the_far_leg_is_multipath(
+    cli: Cli, lab: dict[str, Any], host: str, multipath: bool, words: str
+) -> None:
+    driver = ("python", "-m", "tests.lab_e2e.drivers.socks6_fetch", "10.66.6.2", host)
+    came = json.loads(succeeded(cli.inside(*driver)).stdout)
+    assert (came["code"], came["multipath"]) == ("SUCCEEDED", multipath)
+    assert words in came["body"]
 
 
 def test_wget_reaches_the_page_through_a_route(cli: Cli, lab: dict[str, Any]) -> None:
