@@ -62,11 +62,12 @@ def guest_address() -> str:
 
 
 def known_hosts_file(lab: Lab) -> Path:
-    """A `known_hosts` file with the guest's key and no other, written anew."""
-    keys = lab_keys(lab.cache, lab.host)
-    lab.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """A `known_hosts` file with the guest's key and no other, written anew; with --dry only named."""
     path = lab.state / "known_hosts"
-    path.write_text(keys.known_hosts((guest_address(), f"[{guest_address()}]:{FORWARDING_SSHD_PORT}")))
+    if not lab.host.dry:
+        keys = lab_keys(lab.cache, lab.host)
+        lab.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.write_text(keys.known_hosts((guest_address(), f"[{guest_address()}]:{FORWARDING_SSHD_PORT}")))
     return path
 
 

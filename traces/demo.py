@@ -56,6 +56,14 @@ def boot_times(boot: dict[str, Any]) -> list[tuple[str, float]]:
     return [(f"{name} ({boot['accel']})", boot[key]) for key, name in ways.items() if boot[key] is not None]
 
 
+NOTHING_SEEN = DemoResult(
+    running={"boot": {"accel": "", "cold": None, "cold_when_saved": None, "warm": None}},
+    verdict={"shares": [], "sentence": "", "outcome": "not tried"},
+    stages=(),
+    exit_code=0,
+)
+
+
 def run_demo(lab: Lab, *, cold: bool, keep: bool) -> DemoResult:
     """Build, boot in the emulated internet, check, clean; with `keep`, leave it standing."""
     guest_image(lab)
@@ -73,7 +81,12 @@ def run_demo(lab: Lab, *, cold: bool, keep: bool) -> DemoResult:
 
 def _boot_and_check(lab: Lab, *, cold: bool) -> DemoResult:
     options = ["--cold"] if cold else []
-    booted = _inside(lab, "boot-socks", "--itf", UPLINKS, "--detach", "--json", *options)
+    boot_socks = ("boot-socks", "--itf", UPLINKS, "--detach", "--json", *options)
+    if lab.host.dry:
+        for task in (boot_socks, ("check-mptcp", "--json")):
+            lab.host.change(*_argv(lab, *task))
+        return NOTHING_SEEN
+    booted = _inside(lab, *boot_socks)
     _require_success("the lab did not come up", booted)
     before = _seconds(lab)
     with lab.progress.stage("checking MPTCP"):
@@ -93,8 +106,11 @@ def _seconds(lab: Lab) -> list[tuple[str, float]]:
 
 def _inside(lab: Lab, *task: str) -> Completed:
     """Run one of our tasks on the emulated lab host: libvirt must open the taps from within its namespace."""
-    argv = session.exec_argv(lab, ["invoke", "--search-root", str(ROOT), *task])
-    return lab.host.probe(*argv, timeout=CHECK_SECONDS, show_errors=True)
+    return lab.host.probe(*_argv(lab, *task), timeout=CHECK_SECONDS, show_errors=True)
+
+
+def _argv(lab: Lab, *task: str) -> list[str]:
+    return session.exec_argv(lab, ["invoke", "--search-root", str(ROOT), *task])
 
 
 def _require_success(what: str, done: Completed) -> None:
