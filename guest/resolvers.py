@@ -30,6 +30,13 @@ def reachable_nameservers(resolv_conf: str) -> tuple[str, ...]:
     """The addresses of the `nameserver` lines that mean the same on another machine."""
     words = [line.split() for line in resolv_conf.splitlines()]
     named = [word[1].split("%")[0] for word in words if len(word) > 1 and word[0] == "nameserver"]
-    addresses = [ip_address(name) for name in named]
-    usable = [address for address in addresses if not (address.is_loopback or address.is_link_local)]
-    return tuple(str(address) for address in usable[:USED])
+    usable = [name for name in named if _means_the_same_elsewhere(name)]
+    return tuple(usable[:USED])
+
+
+def _means_the_same_elsewhere(name: str) -> bool:
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return False  # the resolver too passes over what it cannot read
+    return not (address.is_loopback or address.is_link_local)
