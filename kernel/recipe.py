@@ -70,7 +70,7 @@ class KernelRecipe:
         """Every symbol asked for; raises `BadInputError` when a fragment is missing or cannot be read as one."""
         for path in self.user_fragments:
             if not path.is_file():
-                raise BadInputError(f"there is no kernel fragment {path}")
+                raise BadInputError(f"there is no kernel fragment {path}", hint="name files that exist with --fragment")
         return merged(parse_fragment(path) for path in self.fragments)
 
     def key(self) -> str:
@@ -101,13 +101,17 @@ def _tarball(location: str, sha256: str | None) -> TarballSource:
     if not SHA256.fullmatch(sha256.lower()):
         raise BadInputError(f"{sha256!r} is not a SHA-256", hint="give 64 hexadecimal digits")
     if not URL.fullmatch(location) and not Path(location).is_file():
-        raise BadInputError(f"there is no kernel tarball {location}")
+        raise BadInputError(f"there is no kernel tarball {location}", hint="name a file that exists with --source")
     return TarballSource(location, sha256.lower())
 
 
 def _directory(path: Path) -> DirectorySource:
     if not (path / "scripts/kconfig/merge_config.sh").is_file():
-        raise BadInputError(f"{path} is not a kernel tree", why="it has no scripts/kconfig/merge_config.sh")
+        raise BadInputError(
+            f"{path} is not a kernel tree",
+            why="it has no scripts/kconfig/merge_config.sh",
+            hint="name the top folder of a kernel's source with --source",
+        )
     return DirectorySource(path, directory_state(path))
 
 
