@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,8 @@ _numbers = itertools.count()
 MakeNamespace = Callable[[], Runner]
 
 
-@pytest.fixture
-def make_namespace() -> Iterator[MakeNamespace]:
+@contextmanager
+def namespaces() -> Iterator[MakeNamespace]:
     """Makes network namespaces with loopback up, each a Runner; removes them at the end with all that runs in them."""
     made: list[str] = []
 
@@ -39,12 +40,22 @@ def make_namespace() -> Iterator[MakeNamespace]:
         runner.change("sh", "-c", f"sysctl -q -w {no_detection} && ip link set dev lo up")
         return runner
 
-    yield make
-    for name in made:
-        inside = subprocess.run(["ip", "netns", "pids", name], check=True, capture_output=True, text=True)
-        for pid in inside.stdout.split():
-            os.kill(int(pid), signal.SIGKILL)
-        subprocess.run(["ip", "netns", "delete", name], check=True)
+    try:
+        yield make
+    finally:
+        for name in made:
+            inside = subprocess.run(["ip", "netns", "pids", name], check=True, capture_output=True, text=True)
+            for pid in inside.stdout.split():
+                with suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+            subprocess.run(["ip", "netns", "delete", name], check=True)
+
+
+@pytest.fixture
+def make_namespace() -> Iterator[MakeNamespace]:
+    """Makes network namespaces for one test."""
+    with namespaces() as make:
+        yield make
 
 
 @pytest.fixture

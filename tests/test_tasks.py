@@ -1,0 +1,282 @@
+"""Every task: that it is there, that it is explained, that --dry changes nothing, and that bad input is refused."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from invoke.context import Context
+from invoke.tasks import Task
+
+from images.build import DISK_NAME
+from images.build import KIND as IMAGES
+from kernel.build import IMAGE_NAME
+from kernel.build import KIND as KERNELS
+from kernel.stock import StockRecipe
+from lab.parts import image_recipe, kernel_recipe
+from lab.runner import Runner
+from tests.conftest import lab_on, namespace_name, namespaces
+from tests.invoking import ROOT, Ended, invoke
+from tests.lab.host_state import network_state, wait_for_links
+
+NAMES = [
+    "build-image",
+    "build-kernel",
+    "install-vm-extra",
+    "boot-vm",
+    "shutdown-vm",
+    "ssh-vm",
+    "configure-host-tap",
+    "clean-host-tap",
+    "configure-host-nat",
+    "clean-host-nat",
+    "configure-host-source-routing",
+    "clean-host-source-routing",
+    "configure-guest-nw",
+    "run-socks",
+    "run-socksifier",
+    "check-mptcp",
+    "boot-socks",
+    "clean",
+    "status",
+    "doctor",
+    "testbed-up",
+    "testbed-exec",
+    "testbed-down",
+    "demo",
+    "test",
+]
+NAMESPACE = importlib.import_module("tasks").namespace
+TASKS: dict[str, Task] = dict(NAMESPACE.tasks)  # type: ignore[type-arg]
+
+
+class TestHelp:
+    def test_every_task_is_there_under_its_name(self) -> None:
+        assert sorted(NAMESPACE.task_names) == sorted(NAMES)
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_each_has_help_for_itself_and_every_option(self, name: str) -> None:
+        task = TASKS[name]
+        summary, _, _ = (task.__doc__ or "").partition("\n")
+        assert summary.endswith(".")
+        assert summary[0].isupper()
+        for argument in task.get_arguments():
+            assert argument.help, f"{name} --{argument.name} is not explained"
+            assert argument.help.endswith("."), f"{name} --{argument.name}: {argument.help}"
+
+    def test_invoke_itself_lists_them(self) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "invoke", "--list", "--list-format", "json"],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert sorted(task["name"] for task in json.loads(done.stdout)["tasks"]) == sorted(NAMES)
+
+
+@dataclass(frozen=True)
+class World:
+    """A lab host in a namespace, with two uplinks, and one interface that is none; an image and kernels are built."""
+
+    host: Runner
+    folder: Path
+
+    def invoke(self, *arguments: str) -> Ended:
+        return invoke(*arguments, namespace=namespace_name(self.host), folder=self.folder)
+
+    def files(self) -> list[str]:
+        """Every file below state and cache, but for locks, which say nothing."""
+        return sorted(str(path) for path in self.folder.rglob("*") if path.is_file() and "lock" not in path.name)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One for all tests of this module: each of them leaves it as it was."""
+    folder = tmp_path_factory.mktemp("tasks")
+    links: list[str] = []
+    for name, address, gateway in (("wlp1s0", "192.168.1.21", "192.168.1.1"), ("wlan1", "10.9.0.2", "10.9.0.1")):
+        links += [
+            f"link add {name} type veth peer name {name}-far",
+            f"address add {address}/24 dev {name}",
+            f"link set dev {name}-far up",
+            f"link set dev {name} up",
+            f"route add default via {gateway} dev {name} metric {100 + len(links)}",
+        ]
+    links += ["link add bare type veth peer name bare-far", "link set dev bare-far up", "link set dev bare up"]
+    links += ["address add 192.168.7.2/24 dev bare"]
+    with namespaces() as make:
+        host = make()
+        host.change("ip", "-batch", "-", stdin="\n".join(links))
+        wait_for_links(host, "wlp1s0", "wlan1", "bare")
+        pretend_built(folder)
+        yield World(host, folder)
+
+
+def pretend_built(folder: Path) -> None:
+    """Put empty images and kernels into the cache, so that nothing has to be fetched and built."""
+    lab = lab_on(Runner(Context()), folder)
+    for extra in (False, True):
+        with lab.cache.building(IMAGES, image_recipe(lab, extra=extra).key()) as entry:
+            (entry / DISK_NAME).touch()
+    for key in (kernel_recipe(lab.settings.image, lab.settings.kernel).key(), StockRecipe().key()):
+        with lab.cache.building(KERNELS, key) as entry:
+            (entry / IMAGE_NAME).touch()
+
+
+UP = ("--itf", "wlp1s0,wlan1")
+DRY = [
+    ("build-image",),
+    ("install-vm-extra", "--json"),
+    ("build-kernel",),
+    ("build-kernel", "--stock"),
+    ("configure-host-tap", "0"),
+    ("clean-host-tap", "0"),
+    ("configure-host-nat", "0", "wlp1s0"),
+    ("clean-host-nat", "0"),
+    ("configure-host-source-routing", "0", "wlp1s0"),
+    ("configure-host-source-routing", "0", "bare", "--gateway", "192.168.7.1"),
+    ("clean-host-source-routing", "0"),
+    ("boot-vm", "--taps", "2"),
+    ("boot-vm", "--extra", "--cold"),
+    ("shutdown-vm",),
+    ("ssh-vm",),
+    ("ssh-vm", "--command", "uname -r"),
+    ("configure-guest-nw",),
+    ("run-socks",),
+    ("run-socks", "--server", "dante"),
+    ("run-socks", "--server", "ssh"),
+    ("run-socksifier",),
+    ("run-socksifier", "--server", "redsocks"),
+    ("boot-socks", *UP),
+    ("boot-socks", *UP, "--server", "dante", "--socksifier", "redsocks", "--detach", "--json"),
+    ("boot-socks", *UP, "--stock"),
+    ("status",),
+    ("status", "--json"),
+    ("clean",),
+    ("doctor",),
+    ("testbed-up",),
+    ("testbed-exec", "--", "ip", "address"),
+    ("testbed-down",),
+    ("demo",),
+    ("test", "--fast"),
+]
+
+
+@pytest.mark.netns
+class TestDryRuns:
+    @pytest.mark.parametrize("arguments", DRY, ids=" ".join)
+    def test_nothing_is_changed(self, world: World, arguments: tuple[str, ...]) -> None:
+        before, files = network_state(world.host), world.files()
+        ended = world.invoke("--dry", *arguments)
+        assert "Traceback" not in ended.err
+        assert ended.exit_code == 0, ended.err
+        assert network_state(world.host) == before
+        assert world.files() == files
+
+    def test_every_task_is_tried(self) -> None:
+        # check-mptcp looks at a lab that runs, and changes nothing that could be told without one.
+        assert {arguments[0] for arguments in DRY} == set(NAMES) - {"check-mptcp"}
+
+    def test_what_boot_socks_would_do_is_printed_ready_to_paste(self, world: World) -> None:
+        printed = world.invoke("--dry", "boot-socks", *UP).out
+        for command in (
+            "tuntap add dev mptcp1 mode tap",
+            "sysctl -q -w net/ipv4/conf/wlan1/forwarding=1",
+            "ip -4 route add default via 10.9.0.1 dev wlan1 table 666",
+            "ip -4 rule add from 10.66.7.2 lookup 666 priority 666",
+            "virsh -c test:///default create /dev/stdin <<'XML'",
+            "systemctl restart mpsocks-proxy mpsocks-socksifier",
+        ):
+            assert command in printed
+
+    def test_a_tap_can_be_made_from_what_is_printed(self, world: World) -> None:
+        printed = world.invoke("--dry", "configure-host-tap", "3").out
+        world.host.change("sh", "-c", printed)
+        assert world.host.probe("ip", "link", "show", "mptcp3").ok
+
+
+BAD = [
+    (("configure-host-tap", "9"), "there is no tap 9"),
+    (("configure-host-tap", "one"), "n is 'one'"),
+    (("configure-host-nat", "0", "wlp2s0"), "there is no interface 'wlp2s0'"),
+    (("configure-host-nat", "0", "wlp1s0"), "there is no tap mptcp0"),
+    (("configure-host-source-routing", "0", "bare"), "interface bare has no default route"),
+    (("configure-host-source-routing", "0", "wlp1s0", "--gateway", "10.0.0.1"), "gateway 10.0.0.1 cannot be reached"),
+    (("configure-host-source-routing", "0", "wlp1s0", "--gateway", "router"), "the gateway is not an address"),
+    (("boot-socks", "--itf", "wlp1s0,wlp2s0"), "there is no interface 'wlp2s0'"),
+    (("boot-socks", "--itf", "wlp1s0,bare"), "interface bare has no default route"),
+    (("boot-socks", "--itf", ","), "no uplink was named"),
+    (("boot-socks", "--itf", "wlp1s0", "--server", "squid"), "--server is 'squid'"),
+    (("boot-socks", "--itf", "wlp1s0", "--socksifier", "squid"), "--socksifier is 'squid'"),
+    (("boot-socks", "--itf", "wlp1s0,wlan1", "--gateway", "192.168.1.1"), "1 gateways for 2 uplinks"),
+    (("boot-socks", "--itf", ",".join(["wlp1s0"] * 9)), "there is no tap 8"),
+    (("boot-vm", "--taps", "many"), "--taps is 'many'"),
+    (("boot-vm", "--taps", "0"), "no uplink was named"),
+    (("boot-vm", "--taps", "1"), "there is no tap mptcp0"),
+    (("boot-vm",), "no tap is set up"),
+    (("configure-guest-nw",), "no tap is set up"),
+    (("run-socks", "--server", "squid"), "--server is 'squid'"),
+    (("run-socksifier", "--server", "dante"), "--server is 'dante'"),
+    (("check-mptcp",), "no uplink is set up"),
+    (("build-image", "--suite", "no suite"), "'no suite'"),
+    (("build-image", "--snapshot", "yesterday"), "'yesterday' is not a snapshot date"),
+    (("build-kernel", "--source", "nowhere"), "'nowhere'"),
+    (("build-kernel", "--fragment", "missing.config"), "missing.config"),
+    (("testbed-exec", "--", "true"), "there is no emulated internet"),
+]
+
+
+@pytest.mark.netns
+class TestBadInput:
+    @pytest.mark.parametrize(("arguments", "said"), BAD, ids=[" ".join(arguments) for arguments, _ in BAD])
+    def test_it_is_refused_with_what_to_do_and_the_host_as_it_was(
+        self, world: World, arguments: tuple[str, ...], said: str
+    ) -> None:
+        before = network_state(world.host)
+        ended = world.invoke(*arguments)
+        assert ended.exit_code not in (0, None)
+        assert said in ended.err
+        assert ended.err.count("error: ") == 1
+        assert "  do:   " in ended.err
+        assert "Traceback" not in ended.err
+        assert network_state(world.host) == before
+        assert world.invoke("status").out == "nothing stands\n"
+
+    def test_a_setting_that_is_wrong_is_refused_by_every_task(self, world: World) -> None:
+        settings = world.folder / ".invoke.yaml"
+        settings.write_text("mpsocks: {guest: {memry: 512}}\n")
+        ended = world.invoke("status")
+        settings.unlink()
+        assert ended.exit_code == 2
+        assert "did you mean mpsocks.guest.memory?" in ended.err
+
+
+@pytest.mark.netns
+class TestHostTasks:
+    """The tasks on the host's network, one by one, as the origin project has them."""
+
+    def test_they_make_and_take_back(self, world: World) -> None:
+        before = network_state(world.host)
+        for arguments in (
+            ("configure-host-tap", "0"),
+            ("configure-host-nat", "0", "wlp1s0"),
+            ("configure-host-source-routing", "0", "wlp1s0"),
+        ):
+            assert world.invoke(*arguments).exit_code == 0
+        status = world.invoke("status").out
+        assert "mptcp0 → wlp1s0" in status
+        assert "✗" not in status
+        for task in ("clean-host-source-routing", "clean-host-nat", "clean-host-tap"):
+            assert world.invoke(task, "0").exit_code == 0
+        assert network_state(world.host) == before
+
+    def test_clean_takes_back_all_of_it(self, world: World) -> None:
+        before = network_state(world.host)
+        ended = world.invoke("configure-host-tap", "0", "configure-host-tap", "1", "configure-host-nat", "1", "wlan1")
+        assert ended.exit_code == 0
+        assert "6 changes taken back" in world.invoke("clean").out
+        assert network_state(world.host) == before
