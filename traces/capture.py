@@ -39,7 +39,8 @@ def capturing(lab: Lab, interfaces: tuple[str, ...], folder: Path, expression: s
 
 def _wait_until_listening(lab: Lab, step: Capture) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while "listening on" not in (log := lab.host.read("cat", step.log)):
+    while "listening on" not in lab.host.read("cat", step.log):
         if time.monotonic() > deadline or not step.stands(lab.host):
-            raise MpsocksError(f"tcpdump does not capture on {step.interface}", why=log, hint="`invoke doctor`")
+            why = lab.host.read("cat", step.log)
+            raise MpsocksError(f"tcpdump does not capture on {step.interface}", why=why, hint="`invoke doctor`")
         time.sleep(0.05)
