@@ -197,6 +197,19 @@ class TestPackets:
         with closing(world.serve("wlp1s0")) as server, closing(world.call(world.guest, SERVER)):
             assert peer_of(server) == LINKS["wlp1s0"][0]
 
+    def test_an_uplink_may_lead_through_an_ipv6_gateway(self, world: World) -> None:
+        (lan,) = world.behind["wlp1s0"].read_json("ip", "-j", "-6", "address", "show", "dev", "lan", "scope", "link")
+        way = ("via", "inet6", lan["addr_info"][0]["local"], "dev", "wlp1s0")
+        world.host.change("ip", "-4", "route", "replace", "default", *way, "metric", "101")
+        before = network_state(world.host)
+        assert find_uplink(world.host, "wlp1s0").path == way
+        world.up("wlp1s0")
+        world.boot(WIFI)
+        with closing(world.serve("wlp1s0")) as server, closing(world.call(world.guest, SERVER)):
+            assert peer_of(server) == LINKS["wlp1s0"][0]
+        world.journal.undo()
+        assert network_state(world.host) == before
+
     def test_the_hosts_own_connections_do_not_change_their_way(self, world: World) -> None:
         world.up("wlan1")
         with closing(world.serve("wlp1s0")) as server, closing(world.call(world.host, SERVER)):
