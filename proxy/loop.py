@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from select import EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, epoll
 from socket import SocketType
+from threading import RLock
 from time import monotonic
 from typing import Protocol
 
@@ -43,6 +44,9 @@ class Loop:
         self._tick_seconds = tick_seconds
         self._on_tick = on_tick
         self._stopping = False
+        # Reentrant: a signal handler may post while the code that it interrupts does.
+        self._closing = RLock()
+        self._closed = False
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._wake, EPOLLIN)
         self.handlers[self._wake] = self
@@ -67,9 +71,11 @@ class Loop:
         self._again.append(handler)
 
     def post(self, handler: Handler) -> None:
-        """Like `again`, and the one method that other threads and signal handlers may call."""
-        self._posted.append(handler)
-        os.eventfd_write(self._wake, 1)
+        """Like `again`, and the one method that other threads and signal handlers may call, also when it is closed."""
+        with self._closing:
+            if not self._closed:
+                self._posted.append(handler)
+                os.eventfd_write(self._wake, 1)
 
     def stop(self) -> None:
         self._stopping = True
@@ -95,9 +101,11 @@ class Loop:
         self._close_doomed()
 
     def close(self) -> None:
-        """Give back the loop's own descriptors."""
-        self._epoll.close()
-        os.close(self._wake)
+        """Give back the loop's own descriptors. What a thread still posts is dropped, not written to a reused number."""
+        with self._closing:
+            self._closed = True
+            self._epoll.close()
+            os.close(self._wake)
 
     def ready(self, _mask: int) -> None:
         """The loop is itself a handler: of the descriptor that `post` writes to."""

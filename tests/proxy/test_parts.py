@@ -19,7 +19,7 @@ from proxy.mptcp import OutwardSockets
 from proxy.options import HostPort
 from proxy.outcome import reply_code
 from proxy.pipes import PIPE_OCTETS, PipePool
-from proxy.resolver import LONGEST_QUEUE, Candidate, Resolver, look_up
+from proxy.resolver import LONGEST_QUEUE, Answer, Candidate, Resolver, look_up
 from tests.proxy.running import NO_SUCH_NAME, PATIENCE
 
 RECORD = Record(1.5, ("192.0.2.1", 4000), "socks6", "example.com", 80, True, 1, 2, 0.25, "closed")
@@ -159,6 +159,14 @@ def test_a_defect_met_by_one_handler_reaches_that_handler(loop: Loop) -> None:
 
     loop.again(Defective())
     loop.run()
+
+
+def test_an_answer_that_comes_when_the_loop_is_closed_is_dropped() -> None:
+    closed = Loop(tick_seconds=PATIENCE, on_tick=lambda: None)
+    asker = Asker(closed)
+    closed.close()
+    closed.post(Answer(asker, []))
+    assert asker.answers == []
 
 
 def test_a_kernel_without_multipath_gives_tcp(monkeypatch: pytest.MonkeyPatch) -> None:
