@@ -67,10 +67,12 @@ def encode_name(address: Address) -> bytes:
 
 
 def decode_ipv4(octets: bytes) -> Address:
+    """The address that 4 octets in network order stand for."""
     return Address(AddressType.IPV4, inet_ntop(AF_INET, octets))
 
 
 def decode_ipv6(octets: bytes) -> Address:
+    """The address that 16 octets in network order stand for."""
     return Address(AddressType.IPV6, inet_ntop(AF_INET6, octets))
 
 

@@ -65,18 +65,22 @@ class Reply:
 
 
 def encode_greeting(greeting: Greeting) -> bytes:
+    """The client's first message: the methods that it offers (RFC 1928, section 3)."""
     return bytes((VERSION, len(greeting.methods))) + greeting.methods
 
 
 def encode_method_selection(selection: MethodSelection) -> bytes:
+    """The server's answer to a greeting: the method that it chose (RFC 1928, section 3)."""
     return bytes((VERSION, selection.method))
 
 
 def encode_request(request: Request) -> bytes:
+    """The request on the wire (RFC 1928, section 4)."""
     return bytes((VERSION, request.command, 0)) + _encode_endpoint(request.address, request.port)
 
 
 def encode_reply(reply: Reply) -> bytes:
+    """The reply on the wire (RFC 1928, section 6), which has no code for a timeout: the host is told as unreachable."""
     code = ReplyCode.HOST_UNREACHABLE if reply.code is ReplyCode.TIMED_OUT else reply.code
     return bytes((VERSION, code, 0)) + _encode_endpoint(reply.address, reply.port)
 

@@ -37,19 +37,23 @@ _REPLY_CODES: dict[int, ReplyCode] = {code.value: code for code in ReplyCode}
 
 
 def encode_request(request: Request) -> bytes:
+    """The request on the wire, a domain name padded to a multiple of 4 octets; `LocalProtocolError` for a bad port."""
     return _encode_with_endpoint(request.command, request.address, request.port, request.options)
 
 
 def encode_version_mismatch(_: VersionMismatch) -> bytes:
+    """The one octet that a server of this version answers another version with: its own."""
     return bytes((VERSION,))
 
 
 def encode_authentication_reply(reply: AuthenticationReply) -> bytes:
+    """The authentication reply on the wire: version, type, length of the options, options."""
     options = encode_options(reply.options)
     return _HEADER.pack(VERSION, reply.type, len(options)) + options
 
 
 def encode_operation_reply(reply: OperationReply) -> bytes:
+    """The operation reply on the wire, laid out as a request is; `LocalProtocolError` for a bad port."""
     return _encode_with_endpoint(reply.code, reply.address, reply.port, reply.options)
 
 

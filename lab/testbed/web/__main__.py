@@ -8,6 +8,7 @@ from .server import Server
 
 
 def main() -> None:
+    """Read the command line, and serve until a signal ends the process."""
     parser = argparse.ArgumentParser(description="Tells whether a connection is MPTCP; serves octets.")
     parser.add_argument("--host", default="0.0.0.0", help="address to listen on")
     parser.add_argument("--port", type=int, default=80)
