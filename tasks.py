@@ -11,7 +11,7 @@ from invoke.exceptions import Exit
 from guest.boot import boot
 from guest.connection import USER, guest, guest_address, ssh_options
 from guest.lifecycle import boot_socks as bring_up
-from guest.lifecycle import find_uplinks, guest_nameservers, require_taps, wait_for_interrupt
+from guest.lifecycle import find_uplinks, guest_nameservers, require_taps, take_down, wait_for_interrupt
 from guest.network import configure_network
 from guest.services import Socksifier, SocksServer
 from guest.start import run_socks as start_socks
@@ -81,32 +81,32 @@ def build_kernel(
     report({"path": str(kernel.image), "release": kernel.release, "key": kernel.key}, lines, json)
 
 
-@lab_task(positional=["n"], help=N)
+@lab_task(alone=True, positional=["n"], help=N)
 def configure_host_tap(lab: Lab, n: str) -> None:
     """Make tap mptcp<n> with its address."""
     host_network.configure_tap(lab.journal, tap_plan(number(n, "n")))
 
 
-@lab_task(positional=["n"], help=N)
+@lab_task(alone=True, positional=["n"], help=N)
 def clean_host_tap(lab: Lab, n: str) -> None:
     """Remove tap mptcp<n>."""
     lab.journal.undo(host_network.tap_scope(tap_plan(number(n, "n"))))
 
 
-@lab_task(positional=["n", "itf"], help={**N, "itf": "The uplink."})
+@lab_task(alone=True, positional=["n", "itf"], help={**N, "itf": "The uplink."})
 def configure_host_nat(lab: Lab, n: str, itf: str) -> None:
     """Let guest interface n out over an uplink, behind that uplink's address."""
     plan = tap_plan(number(n, "n"))
     host_network.configure_nat(lab.journal, plan, itf)
 
 
-@lab_task(positional=["n"], help=N)
+@lab_task(alone=True, positional=["n"], help=N)
 def clean_host_nat(lab: Lab, n: str) -> None:
     """Remove the NAT of guest interface n."""
     lab.journal.undo(host_network.nat_scope(tap_plan(number(n, "n"))))
 
 
-@lab_task(positional=["n", "itf"], help={**N, "itf": "The uplink.", **GATEWAY})
+@lab_task(alone=True, positional=["n", "itf"], help={**N, "itf": "The uplink.", **GATEWAY})
 def configure_host_source_routing(lab: Lab, n: str, itf: str, gateway: str = "") -> None:
     """Send what comes from guest interface n over an uplink, by table 665+n."""
     plan = tap_plan(number(n, "n"))
@@ -114,13 +114,13 @@ def configure_host_source_routing(lab: Lab, n: str, itf: str, gateway: str = "")
     host_network.configure_source_routing(lab.journal, plan, uplink)
 
 
-@lab_task(positional=["n"], help=N)
+@lab_task(alone=True, positional=["n"], help=N)
 def clean_host_source_routing(lab: Lab, n: str) -> None:
     """Remove the rule and the routing table of guest interface n."""
     lab.journal.undo(host_network.routing_scope(tap_plan(number(n, "n"))))
 
 
-@lab_task(help={
+@lab_task(alone=True, help={
     "taps": "Number of taps to attach, from mptcp0 on; by default those that stand.",
     "extra": "Boot the image that install-vm-extra makes.",
     **PARTS,
@@ -136,7 +136,7 @@ def boot_vm(
     report(dataclasses.asdict(booted), booted.lines(), json)
 
 
-@lab_task()
+@lab_task(alone=True)
 def shutdown_vm(lab: Lab) -> None:
     """End the guest and drop its disk."""
     vm.stop(lab)
@@ -149,7 +149,7 @@ def ssh_vm(lab: Lab, command: str = "") -> None:
     replace_process(argv, lab.host.dry)
 
 
-@lab_task()
+@lab_task(alone=True)
 def configure_guest_nw(lab: Lab) -> None:
     """Give the guest its addresses, a routing table per address, MPTCP endpoints and name servers."""
     plans = require_taps(lab)
@@ -157,7 +157,7 @@ def configure_guest_nw(lab: Lab) -> None:
         configure_network(inside, plans, guest_nameservers(lab))
 
 
-@lab_task(help=SERVER)
+@lab_task(alone=True, help=SERVER)
 def run_socks(lab: Lab, server: str = "mpsocks") -> None:
     """Run a SOCKS server in the guest, in place of whichever ran before."""
     chosen = choice(server, SocksServer, "--server")
@@ -165,7 +165,7 @@ def run_socks(lab: Lab, server: str = "mpsocks") -> None:
         print("SOCKS server:", start_socks(lab, inside, chosen, require_taps(lab)))
 
 
-@lab_task(help=SOCKSIFIER)
+@lab_task(alone=True, help=SOCKSIFIER)
 def run_socksifier(lab: Lab, server: str = "mpsocks") -> None:
     """Take TCP connections that are routed through the guest out over MPTCP."""
     chosen = choice(server, Socksifier, "--server")
@@ -186,13 +186,18 @@ def boot_socks(
     """Bring up everything: taps, NAT, routing, the guest, its network, the SOCKS server and the socksifier."""
     lab = with_options(lab, kernel={"stock": stock})
     chosen = choice(server, SocksServer, "--server"), choice(socksifier, Socksifier, "--socksifier")
-    running = bring_up(lab, itf, gateway, *chosen, cold=cold)
-    report(running.as_json(), running.lines(), json)
-    if detach or lab.host.dry:
-        return
-    print("^C ends and cleans", file=sys.stderr)
-    wait_for_interrupt()
-    lab.journal.undo()
+    stays = detach or lab.host.dry
+    try:
+        with lab.exclusive():
+            running = bring_up(lab, itf, gateway, *chosen, cold=cold)
+        report(running.as_json(), running.lines(), json)
+        if not stays:
+            print("^C ends and cleans", file=sys.stderr)
+            wait_for_interrupt()
+    finally:
+        if not stays:
+            with lab.exclusive():
+                take_down(lab, itf)
 
 
 @lab_task(help={
@@ -217,11 +222,10 @@ def status(lab: Lab, json: bool = False) -> None:
     report(found.as_json(), found.lines(), json)
 
 
-@lab_task()
+@lab_task(alone=True)
 def clean(lab: Lab) -> None:
     """Put this host back as it was, whatever was made and however it ended."""
-    undone = session.testbed_down(lab) if session.is_up(lab) else 0
-    print(f"{undone + lab.journal.undo()} changes taken back")
+    print(f"{session.clean_everything(lab)} changes taken back")
 
 
 @lab_task(root=False, help=JSON)
@@ -233,7 +237,7 @@ def doctor(lab: Lab, json: bool = False) -> None:
         raise Exit(code=1)
 
 
-@lab_task()
+@lab_task(alone=True)
 def testbed_up(lab: Lab) -> None:
     """Build the emulated internet: a lab host with uplinks wlp1s0 and wlan1, two ISPs, servers."""
     session.testbed_up(lab)
@@ -247,13 +251,13 @@ def testbed_exec(lab: Lab) -> None:
     replace_process(session.exec_argv(lab, command), lab.host.dry)
 
 
-@lab_task()
+@lab_task(alone=True)
 def testbed_down(lab: Lab) -> None:
     """Remove the emulated internet, with the lab inside."""
     print(f"{session.testbed_down(lab)} changes taken back")
 
 
-@lab_task(help={"cold": PARTS["cold"], "keep": "Leave the emulated internet and the lab up.", **JSON})
+@lab_task(alone=True, help={"cold": PARTS["cold"], "keep": "Leave the emulated internet and the lab up.", **JSON})
 def demo(lab: Lab, cold: bool = False, keep: bool = False, json: bool = False) -> None:
     """Show it all in the emulated internet: build, boot, check MPTCP over two uplinks, clean up."""
     result = run_demo(lab, cold=cold, keep=keep)

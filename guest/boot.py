@@ -13,8 +13,8 @@ from lab.acceleration import choose_acceleration
 from lab.context import Lab
 from lab.domain import Accel
 from lab.errors import MpsocksError
-from lab.plan import TapPlan
-from lab.steps import Tap
+from lab.host_network import require_tap
+from lab.plan import TapPlan, tap_plan
 
 SETTLE_SECONDS = 120
 
@@ -42,11 +42,14 @@ def boot(lab: Lab, image: Image, kernel: Kernel, taps: tuple[TapPlan, ...], *, c
     whatever has been saved.
     """
     _require_taps(lab, taps)
+    require_no_guest(lab)
     accel = choose_acceleration(lab, kernel)
     machine = vm.machine(lab, image, kernel, accel, taps)
     if lab.host.dry:
         vm.start(lab, machine, warm=False)
         return Boot(accel, None, None)
+    # A guest that ended by itself has left its disk and its entry in the journal.
+    vm.stop(lab)
     with lab.journal.transaction():
         if not cold and vm.is_warm(lab, machine):
             try:
@@ -61,6 +64,16 @@ def boot(lab: Lab, image: Image, kernel: Kernel, taps: tuple[TapPlan, ...], *, c
         return Boot(accel, seconds, None if cold else _save_and_restore(lab, machine, seconds))
 
 
+def require_no_guest(lab: Lab) -> None:
+    """Refuse to start a second guest."""
+    if not lab.host.dry and vm.is_running(lab):
+        raise MpsocksError(
+            "a guest is already running",
+            why="one lab host runs one guest",
+            hint="look at it with `invoke status`, end it with `invoke shutdown-vm`, or everything with `invoke clean`",
+        )
+
+
 def _start(lab: Lab, machine: vm.Machine, *, warm: bool) -> float:
     started = time.monotonic()
     with lab.progress.stage("restoring the saved guest" if warm else "booting the guest") as stage:
@@ -70,15 +83,22 @@ def _start(lab: Lab, machine: vm.Machine, *, warm: bool) -> float:
     return time.monotonic() - started
 
 
-def _save_and_restore(lab: Lab, machine: vm.Machine, cold: float) -> float:
+def _save_and_restore(lab: Lab, machine: vm.Machine, cold: float) -> float | None:
+    """Save the guest for a warm start next time; the seconds of the first one, or none when it could not be saved."""
     with lab.progress.stage("letting the guest settle"), guest(lab) as inside:
         # "degraded" is an answer too: what matters is that nothing is starting any more.
         inside.runner.probe("systemctl", "is-system-running", "--wait", timeout=SETTLE_SECONDS)
         inside.runner.change("sync")
-    with lab.progress.stage("saving the guest, for a warm start next time"):
-        vm.keep_warm(lab, machine, cold)
-        started = time.monotonic()
-        _log_in(lab)
+    try:
+        with lab.progress.stage("saving the guest, for a warm start next time"):
+            vm.keep_warm(lab, machine, cold)
+            started = time.monotonic()
+            _log_in(lab)
+    except (MpsocksError, OSError) as error:
+        if not vm.is_running(lab):
+            raise
+        lab.progress.line(f"  it was not saved, and the next start will be cold: {error}")
+        return None
     return time.monotonic() - started
 
 
@@ -88,6 +108,11 @@ def _log_in(lab: Lab) -> None:
 
 
 def _require_taps(lab: Lab, taps: tuple[TapPlan, ...]) -> None:
+    if taps[0].n != 0:
+        raise MpsocksError(
+            f"the guest cannot be reached without tap {tap_plan(0).tap}",
+            why="SSH and SOCKS are at the address of its interface 0",
+            hint="make it too: invoke configure-host-tap 0",
+        )
     for plan in taps:
-        if not lab.host.dry and not Tap(plan.tap, str(plan.host)).stands(lab.host):
-            raise MpsocksError(f"there is no tap {plan.tap}", hint=f"make it first: invoke configure-host-tap {plan.n}")
+        require_tap(lab.host, plan)

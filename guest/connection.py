@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import paramiko
-from fabric import Connection
-from fabric.runners import Remote
+from fabric import Config, Connection
 
 from lab.context import Lab
 from lab.errors import MpsocksError
@@ -24,13 +23,6 @@ CONNECT_SECONDS = 30  # a guest under TCG takes seconds for the key exchange
 
 # Paramiko logs the errors that it also raises; a person is told once.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
-
-
-class _Remote(Remote):  # type: ignore[misc] # Fabric has no annotations
-    """Fabric forwards ^C as a character that only a terminal understands, and goes on."""
-
-    def send_interrupt(self, interrupt: KeyboardInterrupt) -> None:
-        raise interrupt
 
 
 class Guest:
@@ -99,6 +91,8 @@ def _connected(keys: LabKeys) -> Iterator[Connection]:
     connection = Connection(
         guest_address(),
         user=USER,
+        # The user's own ~/.ssh/config is about other hosts, whatever its patterns match.
+        config=Config(overrides={"load_ssh_configs": False}),
         connect_timeout=CONNECT_SECONDS,
         connect_kwargs={
             "key_filename": str(keys.client.private),
@@ -108,7 +102,6 @@ def _connected(keys: LabKeys) -> Iterator[Connection]:
             "auth_timeout": CONNECT_SECONDS,
         },
     )
-    connection.config.runners.remote = _Remote
     # Fabric accepts any host key by default; only the one in the image is the guest's.
     connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
     entry = paramiko.hostkeys.HostKeyEntry.from_line(keys.known_hosts((guest_address(),)))

@@ -8,16 +8,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from guest.boot import Boot, boot
+from guest.boot import Boot, boot, require_no_guest
 from guest.connection import guest
 from guest.network import configure_network
 from guest.resolvers import host_nameservers
 from guest.services import Socksifier, SocksServer, needs_extra_image, require_fit
-from guest.start import run_both
+from guest.start import SSH_SCOPE, run_both
 from lab import vm
 from lab.context import Lab
+from lab.doctor import forward_policy
 from lab.errors import MpsocksError
-from lab.host_network import configure_nat, configure_source_routing, configure_tap
+from lab.host_network import (
+    configure_nat,
+    configure_source_routing,
+    configure_tap,
+    nat_scope,
+    routing_scope,
+    tap_scope,
+)
 from lab.parts import guest_image, guest_kernel
 from lab.plan import TapPlan, tap_plans
 from lab.settings import split_list
@@ -54,7 +62,9 @@ def boot_socks(lab: Lab, itf: str, gateway: str, server: SocksServer, socksifier
     names = split_list(itf)
     plans = tap_plans(len(names))
     uplinks = find_uplinks(lab, names, gateway)
-    _refuse_second_lab(lab)
+    require_no_guest(lab)
+    nameservers = guest_nameservers(lab)
+    _warn_of_firewall(lab)
     image = guest_image(lab, extra=needs_extra_image(server, socksifier))
     kernel = guest_kernel(lab)
     with lab.journal.transaction():
@@ -65,7 +75,7 @@ def boot_socks(lab: Lab, itf: str, gateway: str, server: SocksServer, socksifier
                 configure_source_routing(lab.journal, plan, uplink)
         booted = boot(lab, image, kernel, plans, cold=cold)
         with lab.progress.stage("configuring the guest"), guest(lab) as inside:
-            configure_network(inside, plans, guest_nameservers(lab))
+            configure_network(inside, plans, nameservers)
             socks = run_both(lab, inside, server, socksifier, plans)
     return Running(
         uplinks={plan.tap: uplink.name for plan, uplink in zip(plans, uplinks, strict=True)},
@@ -108,10 +118,14 @@ def wait_for_interrupt() -> None:
         signal.pause()
 
 
-def _refuse_second_lab(lab: Lab) -> None:
-    if not lab.host.dry and vm.is_running(lab):
-        raise MpsocksError(
-            "a guest is already running",
-            why="one lab host runs one guest",
-            hint="look at it with `invoke status`, end it with `invoke clean`",
-        )
+def take_down(lab: Lab, itf: str) -> None:
+    """Take back everything that `boot_socks` did for the uplinks in `itf`, and nothing that was there before it."""
+    plans = tap_plans(len(split_list(itf)))
+    of_taps = (scope(plan) for plan in plans for scope in (tap_scope, nat_scope, routing_scope))
+    lab.journal.undo(vm.SCOPE, SSH_SCOPE, *of_taps)
+
+
+def _warn_of_firewall(lab: Lab) -> None:
+    finding = forward_policy(lab.host)
+    if not finding.ok:
+        lab.progress.line(f"  the guest may not get out: {finding.detail}; {finding.remedy}")

@@ -17,7 +17,7 @@ from lab.cache import fingerprint
 from lab.console import console_text
 from lab.context import Lab
 from lab.domain import Accel, DomainSpec, domain_xml
-from lab.errors import MpsocksError
+from lab.libvirt_host import LibvirtError, LibvirtSilentError
 from lab.steps import Domain
 
 KVM = Path("/dev/kvm")
@@ -41,11 +41,16 @@ def choose_acceleration(lab: Lab, kernel: Kernel) -> Accel:
     with lab.progress.stage("trying the kernel under KVM") as stage:
         works = _kernel_runs(lab, kernel)
         stage.tell("works" if works else "it hangs")
+    accel = Accel.KVM if works else Accel.TCG
+    answer.parent.mkdir(parents=True, exist_ok=True)
+    # Whole or not at all: half an answer would stand in the way of every later boot.
+    fresh = answer.with_suffix(".new")
+    fresh.write_text(json.dumps({"accel": accel}))
+    fresh.replace(answer)
     if not works:
         lab.progress.line("  KVM is there but the kernel does not run under it: using TCG, which is slower")
-    answer.parent.mkdir(parents=True, exist_ok=True)
-    answer.write_text(json.dumps({"accel": "kvm" if works else "tcg"}))
-    return Accel.KVM if works else Accel.TCG
+        lab.progress.line(f"  (remembered in {answer}; remove it to try again)")
+    return accel
 
 
 def _answer_file(lab: Lab, kernel: Kernel) -> Path:
@@ -78,7 +83,9 @@ def _kernel_runs(lab: Lab, kernel: Kernel) -> bool:
     try:
         lab.journal.apply(step, SCOPE)
         return _panicked(spec.console)
-    except MpsocksError:
+    except LibvirtSilentError:
+        raise  # an answer that is not known is not remembered
+    except LibvirtError:
         # KVM that refuses to start a domain at all answers the question too.
         return False
     finally:

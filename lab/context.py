@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +41,21 @@ class Lab:
     def console(self) -> Path:
         """The log of the guest's serial console."""
         return self.state / "vm" / "console.log"
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Keep other tasks from changing this lab until the block ends; waits for one that is at work."""
+        if self.host.dry:
+            yield
+            return
+        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (self.state / "task.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self.progress.line("  another task is at work on this lab: waiting for it to end")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
 
 def make_lab(context: Context, settings: Settings | None = None) -> Lab:

@@ -12,6 +12,7 @@ from pathlib import Path
 from lab.acceleration import KVM
 from lab.context import Lab
 from lab.errors import MpsocksError
+from lab.libvirt_host import EMBEDDED
 from lab.runner import Runner
 
 PACKAGES = Path(__file__).parent.parent / ".packages"
@@ -36,7 +37,7 @@ def examine(lab: Lab) -> list[Finding]:
         _root(),
         *_packages(),
         *_kernel_features(lab.host),
-        _firewall(lab.host),
+        forward_policy(lab.host),
         _libvirt(lab),
         _kvm(),
         _room(lab.cache.root),
@@ -76,8 +77,8 @@ def _kernel_features(host: Runner) -> Iterator[Finding]:
     )
 
 
-def _firewall(host: Runner) -> Finding:
-    """Another table's forward chain that drops by default keeps the guest from getting out."""
+def forward_policy(host: Runner) -> Finding:
+    """A forward chain that drops by default, as docker and ufw have one, keeps the guest from getting out."""
     subject = "firewall lets forwarded packets through"
     ruleset = host.probe("nft", "-j", "list", "chains")
     if not ruleset.ok:
@@ -86,16 +87,19 @@ def _firewall(host: Runner) -> Finding:
     dropping = [c for c in chains if c.get("hook") == "forward" and c.get("policy") == "drop"]
     if not dropping:
         return Finding(subject, True)
-    first = dropping[0]
-    remedy = f"nft insert rule {first['family']} {first['table']} {first['name']} iifname mptcp* accept"
-    return Finding(subject, False, f"table {first['family']} {first['table']} drops them", remedy, needed=False)
+    chain = " ".join(dropping[0][part] for part in ("family", "table", "name"))
+    rules = ('iifname "mptcp*" accept', 'oifname "mptcp*" ct state established,related accept')
+    remedy = "; ".join(f"nft 'insert rule {chain} {rule}'" for rule in rules)
+    return Finding(subject, False, f"chain {chain} drops what no rule accepts", remedy, needed=False)
 
 
 def _libvirt(lab: Lab) -> Finding:
     try:
         return Finding("libvirt", True, f"{lab.settings.uri}, version {lab.libvirt.version()}")
     except MpsocksError as error:
-        return Finding("libvirt", False, error.why, "apt-get install --no-install-recommends libvirt-daemon-system")
+        install = "apt-get install --no-install-recommends libvirt-daemon-system"
+        remedy = install if lab.settings.uri == EMBEDDED else "check the setting mpsocks.uri"
+        return Finding("libvirt", False, error.why, remedy)
 
 
 def _kvm() -> Finding:
@@ -120,5 +124,10 @@ def doctor_lines(findings: list[Finding]) -> list[str]:
         f"{marks[f.ok] if f.needed or f.ok else '-'} {f.subject}" + (f" ({f.detail})" if f.detail else "")
         for f in findings
     ]
-    remedies = [f"{f.subject}: {f.remedy}" for f in findings if f.needed and not f.ok]
-    return [*lines, *(["", "to do:", *remedies] if remedies else ["", "this machine has all that is needed"])]
+    needed = [f"{f.subject}: {f.remedy}" for f in findings if f.needed and not f.ok]
+    useful = [f"{f.subject}: {f.remedy}" for f in findings if not f.needed and not f.ok]
+    return [
+        *lines,
+        *(["", "to do:", *needed] if needed else ["", "this machine has all that is needed"]),
+        *(["", "of use, not needed:", *useful] if useful else []),
+    ]

@@ -7,20 +7,24 @@ from pathlib import Path
 from lab.errors import MpsocksError
 from lab.journal import Journal
 from lab.plan import TapPlan
+from lab.runner import Runner
 from lab.steps import NftTable, Route, RoutingRule, Sysctl, Tap
 from lab.templates import render
 from lab.uplinks import Uplink, require_interface
 
 
 def tap_scope(plan: TapPlan) -> str:
+    """Scope of what `configure_tap` does."""
     return f"tap:{plan.n}"
 
 
 def nat_scope(plan: TapPlan) -> str:
+    """Scope of what `configure_nat` does."""
     return f"nat:{plan.n}"
 
 
 def routing_scope(plan: TapPlan) -> str:
+    """Scope of what `configure_source_routing` does."""
     return f"source-routing:{plan.n}"
 
 
@@ -28,33 +32,34 @@ def configure_tap(journal: Journal, plan: TapPlan) -> None:
     """Make the tap on which guest interface n will end."""
     with journal.transaction():
         journal.apply(Tap(plan.tap, str(plan.host)), tap_scope(plan))
-        journal.apply(_sysctl(plan.tap, "forwarding"), tap_scope(plan))
+        journal.apply(_forwarding(plan.tap, plan), tap_scope(plan))
 
 
 def configure_nat(journal: Journal, plan: TapPlan, uplink: str) -> None:
     """Let the guest out over `uplink` behind that uplink's address, and let nothing in but its answers."""
     require_interface(journal.host, uplink)
-    _require_tap(journal, plan)
+    require_tap(journal.host, plan)
     table = f"mpsocks-nat-{plan.n}"
     ruleset = render(
         Path(__file__).with_name("nat.nft.j2"),
         table=table,
         uplink=uplink,
         tap=plan.tap,
+        ip="ip" if plan.guest.version == 4 else "ip6",
         network=str(plan.guest.network),
-        guard_uplink=not _forwarded_before(journal, uplink),
+        guard_uplink=not _forwarded_before(journal, _forwarding(uplink, plan)),
     )
     with journal.transaction():
         # The rules come first: forwarding must not be on for a moment without them.
         journal.apply(NftTable("inet", table, ruleset), nat_scope(plan))
         # Forwarding per interface, not ip_forward: that would make the host a router between all its networks,
         # and writing it resets settings of every interface that could not be put back.
-        journal.apply(_sysctl(uplink, "forwarding"), nat_scope(plan))
+        journal.apply(_forwarding(uplink, plan), nat_scope(plan))
 
 
 def configure_source_routing(journal: Journal, plan: TapPlan, uplink: Uplink) -> None:
     """Send what comes from guest interface n over `uplink`, and over no other when that one is gone."""
-    _require_tap(journal, plan)
+    require_tap(journal.host, plan)
     version = plan.guest.version
     table = str(plan.table)
     scope = routing_scope(plan)
@@ -67,19 +72,19 @@ def configure_source_routing(journal: Journal, plan: TapPlan, uplink: Uplink) ->
         journal.apply(RoutingRule(version, str(plan.guest.ip), plan.table, plan.table), scope)
 
 
-def _require_tap(journal: Journal, plan: TapPlan) -> None:
-    if not journal.host.dry and not Tap(plan.tap, str(plan.host)).stands(journal.host):
+def require_tap(host: Runner, plan: TapPlan) -> None:
+    """Refuse to go on without the tap."""
+    if not host.dry and not Tap(plan.tap, str(plan.host)).stands(host):
         raise MpsocksError(f"there is no tap {plan.tap}", hint=f"make it first: invoke configure-host-tap {plan.n}")
 
 
-def _sysctl(interface: str, name: str) -> Sysctl:
-    return Sysctl(f"net/ipv4/conf/{interface}/{name}", "1")
+def _forwarding(interface: str, plan: TapPlan) -> Sysctl:
+    return Sysctl(f"net/ipv{plan.guest.version}/conf/{interface}/forwarding", "1")
 
 
-def _forwarded_before(journal: Journal, uplink: str) -> bool:
+def _forwarded_before(journal: Journal, wanted: Sysctl) -> bool:
     """Whether the uplink forwarded before mpsocks touched it."""
-    wanted = _sysctl(uplink, "forwarding")
-    for entry in journal.entries():
-        if isinstance(entry.step, Sysctl) and entry.step.subject == wanted.subject:
-            return entry.step.previous == "1"
-    return wanted.stands(journal.host)
+    if not wanted.stands(journal.host):
+        return False
+    ours = (entry.step for entry in journal.entries() if entry.step.subject == wanted.subject)
+    return all(isinstance(step, Sysctl) and step.previous == "1" for step in ours)

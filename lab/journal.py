@@ -84,7 +84,7 @@ class Journal:
             chosen = [entry for entry in self.entries() if not scopes or entry.scope in scopes]
             self._undo_all(chosen)
             if not self.host.dry and not self.entries():
-                self.path.unlink()
+                self._put_away()
         return len(chosen)
 
     @contextmanager
@@ -150,8 +150,23 @@ class Journal:
         return 1 + max((record["number"] for record in self._records()), default=0)
 
     def _records(self) -> list[dict[str, Any]]:
-        text = self.path.read_text() if self.path.exists() else ""
-        return [json.loads(line) for line in text.split("\n")[:-1]]
+        """Every record that can be read: one damaged line must not keep all the other changes standing."""
+        return [record for record in map(_record, self._lines()) if record]
+
+    def _lines(self) -> list[str]:
+        text = self.path.read_text(errors="replace") if self.path.exists() else ""
+        return text.split("\n")[:-1]
+
+    def _put_away(self) -> None:
+        """Remove the journal when nothing stands any more, unless it holds what cannot be read."""
+        damaged = sum(1 for line in self._lines() if not _record(line))
+        if damaged:
+            raise MpsocksError(
+                f"{damaged} lines of the journal cannot be read; all others were taken back",
+                why=f"{self.path} is damaged",
+                hint=f"look for mptcp… taps, rules and tables that are left, then remove {self.path}",
+            )
+        self.path.unlink()
 
     def _append(self, record: dict[str, Any]) -> None:
         fresh = not self.path.exists()
@@ -183,3 +198,12 @@ class Journal:
         with (self.folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _record(line: str) -> dict[str, Any]:
+    """The record on a line of the journal, empty when it is damaged."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) and {"event", "number"} <= set(record) else {}

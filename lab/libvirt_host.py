@@ -22,6 +22,10 @@ class LibvirtError(MpsocksError):
     """libvirt refused something."""
 
 
+class LibvirtSilentError(LibvirtError):
+    """libvirt did not answer: whether it did what it was asked to is not known."""
+
+
 @dataclass(frozen=True, slots=True)
 class LibvirtHost:
     """A libvirt that runs domains, by its URI."""
@@ -74,8 +78,11 @@ class LibvirtHost:
                 env={**os.environ, "PYTHONPATH": str(SOURCES)},
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
-            raise LibvirtError(f"{failure} ({self.uri})", why=f"no answer within {error.timeout:g} s") from error
-        answer = json.loads(done.stdout) if done.returncode == 0 else {"error": done.stderr.strip()}
+            raise LibvirtSilentError(f"{failure} ({self.uri})", why=f"no answer within {error.timeout:g} s") from error
+        if done.returncode != 0:
+            why = done.stderr.strip() or f"the process that asked it ended with {done.returncode}"
+            raise LibvirtSilentError(f"{failure} ({self.uri})", why=why)
+        answer = json.loads(done.stdout)
         if "error" in answer:
             hint = "`invoke doctor` names what is missing"
             raise LibvirtError(f"{failure} ({self.uri})", why=answer["error"], hint=hint)

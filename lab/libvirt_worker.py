@@ -11,8 +11,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +35,14 @@ def main() -> None:
     # What libvirt has to say is in the error that is answered; it would print it as well.
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
     try:
-        with _connection(request["uri"], request["root"], request["capabilities"]) as host:
-            answer = {"result": OPERATIONS[request["operation"]](host, *request["arguments"])}
+        host = _connection(request["uri"], request["root"], request["capabilities"])
+        answer = {"result": OPERATIONS[request["operation"]](host, *request["arguments"])}
     except libvirt.libvirtError as error:
         answer = {"error": str(error)}
     json.dump(answer, sys.stdout)
+    sys.stdout.flush()
+    # At once: on the way out the event loop's thread would still be using what libvirt is taking apart (seen to crash).
+    os._exit(0)
 
 
 def _version(host: libvirt.virConnect) -> int:
@@ -85,20 +87,15 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-@contextmanager
-def _connection(uri: str, root: str, capabilities: str) -> Iterator[libvirt.virConnect]:
-    if root:
-        _prepare_root(Path(root), Path(capabilities))
-        libvirt.virEventRegisterDefaultImpl()
-        threading.Thread(target=_run_events, daemon=True).start()
-        # Never closed: the turn ends with the process, as the driver's hold on its root does.
-        fcntl.flock(os.open(Path(root) / "turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), fcntl.LOCK_EX)
-        uri = f"{uri}?root={root}"
-    host = libvirt.open(uri)
-    try:
-        yield host
-    finally:
-        host.close()
+def _connection(uri: str, root: str, capabilities: str) -> libvirt.virConnect:
+    if not root:
+        return libvirt.open(uri)
+    _prepare_root(Path(root), Path(capabilities))
+    libvirt.virEventRegisterDefaultImpl()
+    threading.Thread(target=_run_events, daemon=True).start()
+    # Never closed: the turn ends with the process, as the driver's hold on its root does.
+    fcntl.flock(os.open(Path(root) / "turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), fcntl.LOCK_EX)
+    return libvirt.open(f"{uri}?root={root}")
 
 
 def _run_events() -> None:

@@ -9,6 +9,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from enum import StrEnum
 from types import FrameType
 from typing import Any, TypeVar, cast
@@ -24,10 +25,11 @@ Choice = TypeVar("Choice", bound=StrEnum)
 Body = Callable[..., Any]
 
 
-def lab_task(*, root: bool = True, **options: Any) -> Callable[[Body], Task[Any]]:
+def lab_task(*, root: bool = True, alone: bool = False, **options: Any) -> Callable[[Body], Task[Any]]:
     """Like Invoke's `@task`, for a function whose first argument is the `Lab`.
 
     An `MpsocksError` ends the program with its message and exit code. `root` refuses to start without root's rights.
+    `alone` keeps other such tasks from changing the same lab meanwhile.
     """
 
     def decorate(body: Body) -> Task[Any]:
@@ -38,7 +40,9 @@ def lab_task(*, root: bool = True, **options: Any) -> Callable[[Body], Task[Any]
             try:
                 if root and os.geteuid() != 0 and not context.config.run.dry:
                     raise MpsocksError("this takes root's rights", hint="run it as root, or by ./inv, which asks sudo")
-                return body(make_lab(context), *arguments, **named)
+                lab = make_lab(context)
+                with lab.exclusive() if alone else nullcontext():
+                    return body(lab, *arguments, **named)
             except MpsocksError as error:
                 raise Exit(f"error: {error}", error.exit_code) from error
 

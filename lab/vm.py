@@ -14,7 +14,7 @@ from pathlib import Path
 
 from images.build import Image
 from kernel.build import Kernel
-from lab.cache import fingerprint
+from lab.cache import fingerprint, require_room
 from lab.console import last_lines
 from lab.context import Lab
 from lab.domain import Accel, DomainSpec, domain_xml
@@ -86,11 +86,16 @@ def keep_warm(lab: Lab, guest: Machine, cold: float) -> None:
 
     `cold` is how many seconds its boot took, for whoever compares.
     """
+    overlay = Path(str(guest.spec.disk))
+    needed = (guest.spec.memory_mib << 20) + overlay.stat().st_size
+    require_room(lab.cache.root, needed, "a saved guest")
     with lab.cache.building(WARM, guest.warm_key) as folder:
         memory = folder / "memory"
         lab.libvirt.save(guest.spec.name, memory)
-        shutil.copyfile(str(guest.spec.disk), folder / "disk.qcow2")
-        lab.libvirt.restore(memory, domain_xml(guest.spec))
+        try:
+            shutil.copyfile(overlay, folder / "disk.qcow2")
+        finally:
+            lab.libvirt.restore(memory, domain_xml(guest.spec))
         (folder / COLD_SECONDS).write_text(f"{cold}\n")
     lab.cache.prune(WARM, KEPT_WARM)
 

@@ -188,7 +188,7 @@ class TestDryRuns:
             "sysctl -q -w net/ipv4/conf/wlan1/forwarding=1",
             "ip -4 route add default via 10.9.0.1 dev wlan1 table 666",
             "ip -4 rule add from 10.66.7.2 lookup 666 priority 666",
-            "virsh -c test:///default create /dev/stdin <<'XML'",
+            "virsh -c 'test:///default' create /dev/stdin <<'XML'",
             "systemctl restart mpsocks-proxy mpsocks-socksifier",
         ):
             assert command in printed

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from lab.errors import MpsocksError
-from lab.libvirt_host import LibvirtHost
+from lab.libvirt_host import EMBEDDED, LibvirtHost
 from lab.runner import Runner
 from lab.steps.base import Step
 
-# A QEMU whose libvirt was killed before it took note of it: no other process has our disk as an argument.
+# A QEMU whose libvirt was killed before it took note of it: no other has this guest's name and our folder in its words.
 END_STRAY = r"""
 for process in /proc/[0-9]*; do
   case $(readlink "$process/exe" 2>/dev/null) in */qemu-system-*) ;; *) continue ;; esac
-  ! tr '\0' '\n' <"$process/cmdline" 2>/dev/null | grep -qF -- "\"filename\":\"$1\"" || kill -KILL "${process#/proc/}"
+  words=$(tr '\0' '\n' <"$process/cmdline" 2>/dev/null)
+  case $words in *"guest=$1,"*"\"$2/lib/qemu/"*) kill -KILL "${process#/proc/}" ;; esac
 done
 """
 
@@ -51,7 +52,7 @@ class Domain(Step):
             raise MpsocksError(
                 f"{self.uri} already has a domain called {self.name}",
                 why="mpsocks did not start it",
-                hint=f"rename or stop it: virsh -c {self.uri} destroy {self.name}",
+                hint=f"stop it: virsh -c '{self._virsh_uri}' destroy {self.name}",
             )
         return self
 
@@ -63,7 +64,7 @@ class Domain(Step):
         if self.disk:
             host.change("qemu-img", "create", "-q", "-f", "qcow2", "-b", self.backing, "-F", "qcow2", self.disk)
         if host.dry:
-            print(f"virsh -c {self.uri} create /dev/stdin <<'XML'\n{self.xml}XML")
+            print(f"virsh -c '{self._virsh_uri}' create /dev/stdin <<'XML'\n{self.xml}XML")
         elif self.saved:
             self._libvirt.restore(Path(self.saved), self.xml)
         else:
@@ -71,12 +72,17 @@ class Domain(Step):
 
     def undo(self, host: Runner) -> None:
         if host.dry:
-            print(f"virsh -c {self.uri} destroy {self.name}")
+            print(f"virsh -c '{self._virsh_uri}' destroy {self.name}")
         else:
             self._libvirt.destroy(self.name)
+        if self.uri == EMBEDDED:
+            host.change("sh", "-c", END_STRAY, "sh", self.name, self.root)
         if self.disk:
-            host.change("sh", "-c", END_STRAY, "sh", self.disk)
             host.change("rm", "-f", self.disk)
+
+    @property
+    def _virsh_uri(self) -> str:
+        return f"{self.uri}?root={self.root}" if self.uri == EMBEDDED else self.uri
 
     @property
     def _libvirt(self) -> LibvirtHost:

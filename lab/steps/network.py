@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
+from ipaddress import ip_interface, ip_network
 from typing import Any, ClassVar, Self
 
 from lab.errors import MpsocksError
@@ -32,7 +33,24 @@ class Tap(Step):
     def prepared(self, host: Runner) -> Self:
         if self.stands(host):
             raise _taken(self.subject, f"remove it: ip link delete {self.name}")
+        self._refuse_overlap(host)
         return self
+
+    def _refuse_overlap(self, host: Runner) -> None:
+        """A network that is already somewhere else must not be hidden by ours."""
+        ours = ip_interface(self.address).network
+        for route in host.read_json("ip", "-j", f"-{ours.version}", "route", "show", "table", "main"):
+            if route["dst"] == "default":
+                continue
+            theirs = ip_network(route["dst"])
+            on_link = route.get("scope") == "link"
+            # A wide route to somewhere far, as a VPN sets it, can do without the few addresses that we take of it.
+            if ours.supernet_of(theirs) or (on_link and ours.overlaps(theirs)):  # type: ignore[arg-type]
+                raise MpsocksError(
+                    f"{self.name} would take {ours}, which this host uses already",
+                    why=f"there is a route to {theirs} over {route.get('dev', 'another interface')}",
+                    hint="leave that network first: mpsocks' addresses are fixed",
+                )
 
     def stands(self, host: Runner) -> bool:
         return host.probe("ip", "-j", "link", "show", "dev", self.name).ok
@@ -103,7 +121,7 @@ class Sysctl(Step):
         return self._current(host) == self.value
 
     def apply(self, host: Runner) -> None:
-        if self.previous != self.value:
+        if not self.stands(host):
             host.change("sysctl", "-q", "-w", f"{self.key}={self.value}")
 
     def undo(self, host: Runner) -> None:

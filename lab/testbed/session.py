@@ -54,8 +54,18 @@ def testbed_down(lab: Lab) -> int:
     try:
         undone = clean_inside(lab)
     finally:
-        # Whatever could not be taken back inside goes with the namespaces.
+        # What could not be taken back inside is gone with the namespaces, or is found again by the journal in there.
         undone += lab.journal.undo(SCOPE)
+    return undone
+
+
+def clean_everything(lab: Lab) -> int:
+    """Take back all that was ever made from this state folder, the emulated internet included."""
+    undone = 0
+    try:
+        undone = testbed_down(lab)
+    finally:
+        undone += lab.journal.undo()
     return undone
 
 

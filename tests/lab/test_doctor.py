@@ -84,8 +84,10 @@ class TestFirewall:
         self.with_policy(netns, "drop")
         finding = findings(netns, tmp_path)[self.SUBJECT]
         assert not finding.ok
-        netns.change(*finding.remedy.split())
-        assert 'iifname "mptcp*" accept' in netns.read("nft", "list", "chain", "inet", "theirs", "passing")
+        netns.change("sh", "-c", finding.remedy)
+        rules = netns.read("nft", "list", "chain", "inet", "theirs", "passing")
+        assert 'iifname "mptcp*" accept' in rules
+        assert 'oifname "mptcp*" ct state established,related accept' in rules
 
     def test_one_that_accepts_is_none_of_our_business(self, netns: Runner, tmp_path: Path) -> None:
         self.with_policy(netns, "accept")
@@ -107,6 +109,7 @@ class TestLines:
         lines = doctor_lines([Finding("curl", False, "fetches", "install it"), Finding("root", True)])
         assert lines == ["✗ curl (fetches)", "✓ root", "", "to do:", "curl: install it"]
 
-    def test_what_only_would_be_nice_is_no_task(self) -> None:
+    def test_what_only_would_be_nice_is_told_apart(self) -> None:
         lines = doctor_lines([Finding("KVM", False, "slower", "buy it", needed=False)])
-        assert lines == ["- KVM (slower)", "", "this machine has all that is needed"]
+        assert lines[:3] == ["- KVM (slower)", "", "this machine has all that is needed"]
+        assert lines[3:] == ["", "of use, not needed:", "KVM: buy it"]

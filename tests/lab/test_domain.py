@@ -120,7 +120,7 @@ class TestTheStep:
         assert taken.stands(here)
         with pytest.raises(MpsocksError, match="already has a domain called test") as refused:
             taken.prepared(here)
-        assert refused.value.hint.endswith("virsh -c test:///default destroy test")
+        assert refused.value.hint.endswith("virsh -c 'test:///default' destroy test")
 
     def test_undoing_what_was_never_started_is_no_error(self, here: Runner, tmp_path: Path) -> None:
         free = step(tmp_path).prepared(here)

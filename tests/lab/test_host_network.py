@@ -116,6 +116,20 @@ def peer_of(server: socket.socket) -> str:
     return str(address)
 
 
+class TestTapNetworks:
+    def test_a_network_that_is_on_a_link_already_is_refused(self, world: World) -> None:
+        world.host.change("ip", "address", "add", "10.66.6.77/24", "dev", "wlan1")
+        before = network_state(world.host)
+        with pytest.raises(MpsocksError, match="which this host uses already") as refused:
+            host_network.configure_tap(world.journal, WIFI)
+        assert "wlan1" in refused.value.why
+        assert network_state(world.host) == before
+
+    def test_a_wide_route_of_a_vpn_is_no_hindrance(self, world: World) -> None:
+        world.host.change("ip", "route", "add", "10.0.0.0/8", "via", LINKS["wlan1"][1])
+        host_network.configure_tap(world.journal, WIFI)
+
+
 class TestComingAndGoing:
     @pytest.mark.parametrize("uplinks", [("wlp1s0", "wlan1"), ("wlan1", "wlan1")])
     def test_the_host_is_exactly_as_before(self, world: World, uplinks: tuple[str, ...]) -> None:
@@ -302,8 +316,16 @@ class TestTheGuard:
         world.boot(WIFI)
         self.knock_until_dropped(world, str(WIFI.guest.ip))
 
+    def test_nor_may_whoever_is_behind_another_interface_that_forwards(self, world: World) -> None:
+        """As on a machine with docker, where every interface does."""
+        for name in LINKS:
+            world.host.change("sysctl", "-q", "-w", f"net/ipv4/conf/{name}/forwarding=1")
+        world.up("wlan1")
+        world.boot(WIFI)
+        self.knock_until_dropped(world, str(WIFI.guest.ip))
+
     def test_the_second_tap_of_an_uplink_is_guarded_as_the_first(self, world: World) -> None:
         """Though its uplink forwards by then: that is our own doing."""
         world.up("wlp1s0", "wlp1s0")
         tables = [world.host.read("nft", "list", "table", "inet", f"mpsocks-nat-{n}") for n in (0, 1)]
-        assert all('iifname "wlp1s0" ct state new counter' in table for table in tables)
+        assert all('iifname "wlp1s0" ct state != { established, related } counter' in table for table in tables)

@@ -274,6 +274,17 @@ class TestCrashes:
         journal.undo()
         assert undone(desk) == ["b", "a"]
 
+    def test_a_damaged_line_keeps_no_other_change_standing(self, journal: Journal, desk: Path) -> None:
+        journal.apply(Note(str(desk / "first")), "a")
+        with journal.path.open("a") as file:
+            file.write("\0\0 no record\n")
+        journal.apply(Note(str(desk / "second")), "a")
+        with pytest.raises(MpsocksError, match="1 lines of the journal cannot be read"):
+            journal.undo()
+        assert undone(desk) == ["second", "first"]
+        assert journal.entries() == []
+        assert journal.path.exists()
+
     def test_a_plan_that_never_came_to_be_is_undone_like_any_other(self, journal: Journal, desk: Path) -> None:
         """As SIGKILL leaves it between the journal's line and the change."""
         journal.apply(Note(str(desk / "a")), "s")

@@ -140,6 +140,14 @@ class TestSysctl:
         step.undo(host)
         assert network_state(host) == before
 
+    def test_one_that_was_lost_since_is_set_again(self, host: Runner) -> None:
+        """Also one that needed no setting when it was planned."""
+        host.change("sysctl", "-q", "-w", f"{self.KEY}=1")
+        step = Sysctl(self.KEY, "1").prepared(host)
+        host.change("sysctl", "-q", "-w", f"{self.KEY}=0")
+        step.apply(host)
+        assert step.stands(host)
+
     def test_what_someone_else_set_since_is_theirs(self, host: Runner) -> None:
         host.change("sysctl", "-q", "-w", "net/ipv4/ip_default_ttl=60")
         step = Sysctl("net/ipv4/ip_default_ttl", "128").prepared(host)

@@ -12,7 +12,13 @@ from lab import host_network
 from lab.templates import render
 
 NAT = Path(host_network.__file__).with_name("nat.nft.j2")
-VALUES: dict[str, Any] = {"table": "mpsocks-nat-0", "uplink": "wlp1s0", "tap": "mptcp0", "network": "10.66.6.0/24"}
+VALUES: dict[str, Any] = {
+    "table": "mpsocks-nat-0",
+    "uplink": "wlp1s0",
+    "tap": "mptcp0",
+    "ip": "ip",
+    "network": "10.66.6.0/24",
+}
 
 
 def test_a_missing_value_is_an_error() -> None:
@@ -24,7 +30,7 @@ def test_a_missing_value_is_an_error() -> None:
 def test_the_nat_table_guards_an_uplink_that_did_not_forward(guard: bool) -> None:
     text = render(NAT, **VALUES, guard_uplink=guard)
     assert 'oifname "wlp1s0" ip saddr 10.66.6.0/24 masquerade' in text
-    assert ('iifname "wlp1s0" ct state new counter drop' in text) == guard
+    assert ('iifname "wlp1s0" ct state != { established, related } counter drop' in text) == guard
     assert text.endswith("}\n")
 
 

@@ -92,6 +92,13 @@ def test_a_second_lab_on_the_same_host_is_refused(cli: Cli, lab: dict[str, Any])
     assert cli.json_inside("status")["guest_runs"]
 
 
+def test_booting_another_guest_is_refused_and_leaves_the_first_alone(cli: Cli, lab: dict[str, Any]) -> None:
+    done = cli.invoke_inside("boot-vm", "--taps", "1")
+    assert done.returncode == 1
+    assert "already running" in done.stderr
+    assert cli.json_inside("status")["guest_runs"]
+
+
 def test_ssh_vm_runs_a_command_in_the_guest(cli: Cli, lab: dict[str, Any]) -> None:
     assert succeeded(cli.invoke_inside("ssh-vm", "--command", "hostname")).stdout.strip() == "mpsocks"
 
