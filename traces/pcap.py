@@ -1,7 +1,7 @@
 """Reading TCP segments out of a pcap file.
 
 Understands the classic pcap format with microseconds or nanoseconds in either byte order, and the link types that
-uplinks have: Ethernet, raw IP, and Linux cooked v2.
+uplinks have: Ethernet, raw IP (tunnels), and Linux cooked v1 (PPP) and v2.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 from lab.errors import MpsocksError
 
 MAGIC_ORDER = {b"\xd4\xc3\xb2\xa1": "<", b"\x4d\x3c\xb2\xa1": "<", b"\xa1\xb2\xc3\xd4": ">", b"\xa1\xb2\x3c\x4d": ">"}
-ETHERNET, RAW, RAW_BSD, COOKED_V2 = 1, 101, 12, 276
-LINK_HEADER = {ETHERNET: 14, RAW: 0, RAW_BSD: 0, COOKED_V2: 20}
+ETHERNET, RAW, RAW_BSD, COOKED_V1, COOKED_V2 = 1, 101, 12, 113, 276
+LINK_HEADER = {ETHERNET: 14, RAW: 0, RAW_BSD: 0, COOKED_V1: 16, COOKED_V2: 20}
 FILE_HEADER = 24
 TCP = 6
 SYN, ACK = 0x02, 0x10
@@ -50,7 +50,7 @@ def read_segments(path: Path) -> Iterator[Segment]:
         raise MpsocksError(f"{path} is not a pcap file", why=f"it begins with {octets[:4].hex() or 'nothing'}")
     link = struct.unpack_from(f"{order}I", octets, 20)[0] & 0x0FFFFFFF
     if link not in LINK_HEADER:
-        raise MpsocksError(f"{path} has link type {link}", why="known are Ethernet, raw IP and Linux cooked v2")
+        raise MpsocksError(f"{path} has link type {link}", why="known are Ethernet, raw IP and Linux cooked v1 and v2")
     record, at = struct.Struct(f"{order}IIII"), FILE_HEADER
     while at + record.size <= len(octets):
         _seconds, _fraction, kept, _length = record.unpack_from(octets, at)

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 MICROSECONDS, NANOSECONDS = 0xA1B2C3D4, 0xA1B23C4D
-ETHERNET, RAW, RAW_BSD, COOKED_V2 = 1, 101, 12, 276
+ETHERNET, RAW, RAW_BSD, COOKED_V1, COOKED_V2 = 1, 101, 12, 113, 276
 
 
 def tcp_packet(
@@ -36,7 +36,7 @@ def write_pcap(
     snap_length: int = 65535,
 ) -> Path:
     """A capture of these IP packets; the link header, if any, is zero."""
-    header = {ETHERNET: 14, RAW: 0, RAW_BSD: 0, COOKED_V2: 20}.get(link, 0)
+    header = {ETHERNET: 14, RAW: 0, RAW_BSD: 0, COOKED_V1: 16, COOKED_V2: 20}.get(link, 0)
     octets = struct.pack(f"{order}IHHiIII", magic, 2, 4, 0, 0, snap_length, link)
     for number, packet in enumerate(packets):
         frame = bytes(header) + packet

@@ -10,6 +10,7 @@ import pytest
 from lab.errors import MpsocksError
 from tests.traces.conftest import capture, further_capture
 from tests.traces.pcap_files import (
+    COOKED_V1,
     COOKED_V2,
     ETHERNET,
     MICROSECONDS,
@@ -31,7 +32,7 @@ def segments(path: Path) -> list[Segment]:
 
 @pytest.mark.parametrize("order", ["<", ">"], ids=["little-endian", "big-endian"])
 @pytest.mark.parametrize("magic", [MICROSECONDS, NANOSECONDS], ids=["microseconds", "nanoseconds"])
-@pytest.mark.parametrize("link", [ETHERNET, RAW, RAW_BSD, COOKED_V2])
+@pytest.mark.parametrize("link", [ETHERNET, RAW, RAW_BSD, COOKED_V1, COOKED_V2])
 def test_every_format_gives_the_same_segments(tmp_path: Path, order: str, magic: int, link: int) -> None:
     path = write_pcap(tmp_path / "c.pcap", [HELLO, HELLO_V6], order=order, magic=magic, link=link)
     first, second = segments(path)
