@@ -73,6 +73,33 @@ def test_counters_that_a_kernel_does_not_have_are_zero() -> None:
     assert parse_nstat('{"kernel": {"TcpActiveOpens": 7, "MPTcpExtMPJoinSynAckRx": 2}}') == Counters(0, 2, 0)
 
 
+# As a kernel 6.18 names them; 6.12 lacks some, such as the one for MD5 signatures.
+FALLBACKS = [
+    "MPCapableFallbackACK",
+    "MPCapableFallbackSYNACK",
+    "MPCapableDataFallback",
+    "MPCapableSYNTXDrop",
+    "MPCapableSYNTXDisabled",
+    "MPFallbackTokenInit",
+    "DSSCorruptionFallback",
+    "DssFallback",
+    "MD5SigFallback",
+    "SimultConnectFallback",
+    "InfiniteMapTx",
+    "InfiniteMapRx",
+]
+
+
+@pytest.mark.parametrize("name", FALLBACKS)
+def test_every_way_to_fall_back_counts(name: str) -> None:
+    assert parse_nstat(f'{{"kernel": {{"MPTcpExt{name}": 3, "MPTcpExtMPCapableSYNACKRX": 5}}}}') == Counters(5, 0, 3)
+
+
+@pytest.mark.parametrize("name", ["MPTcpExtFallbackFailed", "TcpExtTCPRenoFallback", "MPTcpExtMPCapableSYNTX"])
+def test_other_counters_are_no_fallbacks(name: str) -> None:
+    assert parse_nstat(f'{{"kernel": {{"{name}": 3}}}}') == Counters(0, 0, 0)
+
+
 def test_what_was_counted_before_is_taken_off() -> None:
     assert Counters(5, 4, 3) - Counters(1, 1, 1) == Counters(4, 3, 2)
 
