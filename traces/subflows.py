@@ -1,13 +1,14 @@
 """The subflows in a capture: who agreed to MPTCP, which connection each subflow joined, and what it carried.
 
 Only what `check-mptcp` needs: a subflow is known by its handshake (RFC 8684, sections 3.1 and 3.2), and subflows are
-put together by the token in MP_JOIN, the first 32 bits of SHA-256 of the server's key.
+put together by the token in MP_JOIN, the first 32 bits of a hash of the server's key. A connection to a server that is
+asked about counts as well when its SYN never asked for MPTCP.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
@@ -15,6 +16,9 @@ from ipaddress import IPv4Address, IPv6Address
 from traces.pcap import Segment
 
 END_OF_OPTIONS, NO_OPERATION, MPTCP = 0, 1, 30
+
+VERSION_BITS = 0x0F  # of the third octet of MP_CAPABLE
+TOKEN_HASHES = {0: hashlib.sha1, 1: hashlib.sha256}  # by version: RFC 6824 and RFC 8684, section 3.2 of both
 
 Endpoint = tuple[IPv4Address | IPv6Address, int]
 
@@ -29,13 +33,17 @@ class Subtype(IntEnum):
 
 @dataclass(slots=True)
 class Subflow:
-    """One TCP flow whose SYN asked for MPTCP, as seen on one uplink."""
+    """One TCP flow, as seen on one uplink."""
 
     uplink: str
     client: Endpoint
     server: Endpoint
     joins: str = ""
     """The token in its MP_JOIN, 8 hex digits; empty for an initial subflow."""
+    version: int | None = None
+    """The MPTCP version in its MP_CAPABLE; none for a subflow that joins, and for a SYN that never asked for MPTCP."""
+    answered: bool = False
+    """Whether there was a SYN-ACK."""
     agreed: bool = False
     """Whether the SYN-ACK answered with the same MPTCP option."""
     token: str = ""
@@ -49,6 +57,12 @@ class Subflow:
     def connection(self) -> str:
         """The server's token of the MPTCP connection it belongs to."""
         return self.joins or self.token
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it surely is plain TCP. A SYN that asked for MPTCP and was not answered tells nothing."""
+        asked = bool(self.joins) or self.version is not None
+        return not self.agreed and (self.answered or not asked)
 
 
 def mptcp_options(options: bytes) -> Iterable[tuple[int, bytes]]:
@@ -66,17 +80,17 @@ def mptcp_options(options: bytes) -> Iterable[tuple[int, bytes]]:
         at += length
 
 
-def server_token(key: bytes) -> str:
-    """The token of a connection whose server has `key` (8 octets), as 8 hex digits (RFC 8684, section 3.2)."""
-    return hashlib.sha256(key).hexdigest()[:8]
+def server_token(key: bytes, version: int = 1) -> str:
+    """The token of a connection whose server has `key` (8 octets), as 8 hex digits."""
+    return TOKEN_HASHES[version](key).hexdigest()[:8]
 
 
-def find_subflows(uplink: str, segments: Iterable[Segment]) -> list[Subflow]:
-    """The subflows in a capture taken on `uplink`, in the order of their SYNs."""
+def find_subflows(uplink: str, segments: Iterable[Segment], servers: Collection[Endpoint] = ()) -> list[Subflow]:
+    """The flows on `uplink` that asked for MPTCP, and all to `servers`, in the order of their SYNs."""
     flows: dict[tuple[Endpoint, Endpoint], Subflow] = {}
     for segment in segments:
         if segment.is_syn:
-            subflow = _opened(uplink, segment)
+            subflow = _opened(uplink, segment, segment.destination in servers)
             if subflow:
                 flows.setdefault((segment.source, segment.destination), subflow)
         elif down := flows.get((segment.destination, segment.source)):
@@ -88,18 +102,22 @@ def find_subflows(uplink: str, segments: Iterable[Segment]) -> list[Subflow]:
     return list(flows.values())
 
 
-def _opened(uplink: str, syn: Segment) -> Subflow | None:
+def _opened(uplink: str, syn: Segment, even_plain: bool) -> Subflow | None:
     for subtype, option in mptcp_options(syn.options):
         if subtype == Subtype.MP_CAPABLE:
-            return Subflow(uplink, syn.source, syn.destination)
+            return Subflow(uplink, syn.source, syn.destination, version=option[2] & VERSION_BITS)
         if subtype == Subtype.MP_JOIN and len(option) == 12:
             return Subflow(uplink, syn.source, syn.destination, joins=option[4:8].hex())
-    return None
+    return Subflow(uplink, syn.source, syn.destination) if even_plain else None
 
 
 def _answer(subflow: Subflow, syn_ack: Segment) -> None:
+    subflow.answered = True
     for subtype, option in mptcp_options(syn_ack.options):
-        if subtype == Subtype.MP_CAPABLE and not subflow.joins and len(option) >= 12:
-            subflow.agreed, subflow.token = True, server_token(option[4:12])
+        version = option[2] & VERSION_BITS
+        # With another version than it asked for a client has no key to go on with: it falls back.
+        same = version == subflow.version and version in TOKEN_HASHES
+        if subtype == Subtype.MP_CAPABLE and same and len(option) >= 12:
+            subflow.agreed, subflow.token = True, server_token(option[4:12], version)
         if subtype == Subtype.MP_JOIN and subflow.joins:
             subflow.agreed = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.traces.conftest import capture, further_capture
-from traces.pcap import Segment, read_segments
+from traces.pcap import ACK, SYN, Segment, read_segments
 from traces.subflows import Subflow, Subtype, find_subflows, mptcp_options, server_token
 
+CLIENT, SERVER = (ip_address("192.168.1.21"), 40000), (ip_address("198.51.100.8"), 80)
 TWO = ("v1/v1_two_subflows.wlan.pcap", "v1/v1_two_subflows.tether.pcap")
 
 
@@ -92,13 +94,74 @@ def test_plain_tcp_has_no_subflows(name: str) -> None:
 
 def test_a_syn_that_nobody_answers_is_a_subflow_that_was_not_agreed() -> None:
     (flow,) = subflows("middlebox/mb_proxy_mptcp_ttl2.client.pcap")
-    assert (flow.agreed, flow.token, flow.connection, flow.bytes_down) == (False, "", "", 0)
+    assert (flow.answered, flow.agreed, flow.token, flow.connection, flow.bytes_down) == (False, False, "", "", 0)
+    assert not flow.is_plain
 
 
-def test_a_retransmitted_join_is_one_subflow() -> None:
-    """As in the second half of a capture that tcpdump's own tests hold."""
-    found = find_subflows("any", read_segments(further_capture("tcpdump/mptcp-v0.pcap")))
-    assert len({flow.client for flow in found}) == len(found) == 2
+class TestPlainTcp:
+    @pytest.mark.parametrize("name", ["mb_clean_tcp", "mb_proxy_tcp_ttl2", "mb_proxy_tcp_ttl64"])
+    def test_to_a_server_that_is_asked_about_counts_as_not_agreed(self, name: str) -> None:
+        segments = list(read_segments(capture(f"middlebox/{name}.client.pcap")))
+        (server,) = {segment.destination for segment in segments if segment.is_syn}
+        (flow,) = find_subflows("wlan1", segments, {server})
+        assert (flow.server, flow.version, flow.answered, flow.agreed) == (server, None, True, False)
+        assert flow.is_plain
+        assert flow.bytes_down > 0
+        assert find_subflows("wlan1", segments, {(server[0], server[1] + 1)}) == []
+
+    def test_a_syn_that_never_asked_for_mptcp_is_plain_even_if_nobody_answers(self) -> None:
+        (flow,) = find_subflows("wlan1", [segment(SYN)], {SERVER})
+        assert (flow.answered, flow.is_plain) == (False, True)
+
+    def test_a_syn_that_asked_for_mptcp_is_plain_when_the_answer_does_not_agree(self) -> None:
+        (flow,) = find_subflows("wlan1", [segment(SYN, capable(1)), segment(SYN | ACK)])
+        assert (flow.answered, flow.agreed, flow.is_plain) == (True, False, True)
+
+    def test_nor_does_a_join_whose_answer_has_no_mptcp(self) -> None:
+        join = bytes([30, 12, 0x10, 1]) + bytes(8)
+        (flow,) = find_subflows("wlan1", [segment(SYN, join), segment(SYN | ACK)])
+        assert (flow.joins, flow.agreed, flow.is_plain) == ("00000000", False, True)
+
+    def test_a_syn_that_is_sent_again_without_the_option_is_the_same_flow(self) -> None:
+        (flow,) = find_subflows("wlan1", [segment(SYN, capable(1)), segment(SYN), segment(SYN | ACK)], {SERVER})
+        assert (flow.version, flow.is_plain) == (1, True)
+
+
+class TestVersions:
+    """Versions 0 (RFC 6824) and 1 (RFC 8684) have different tokens."""
+
+    # Keys as servers sent them, and the tokens with which clients joined them.
+    @pytest.mark.parametrize(
+        ("version", "key", "token"), [(0, "967d2770b6960552", "e47f0142"), (1, "bbc1858843fa97df", "78c06570")]
+    )
+    def test_each_has_its_own_hash(self, version: int, key: str, token: str) -> None:
+        answer = segment(SYN | ACK, capable(version, bytes.fromhex(key)))
+        (flow,) = find_subflows("wlan1", [segment(SYN, capable(version)), answer])
+        assert (flow.version, flow.agreed, flow.token) == (version, True, token)
+
+    @pytest.mark.parametrize(("asked", "answered"), [(1, 0), (0, 1), (2, 2)])
+    def test_an_answer_in_another_version_and_an_unknown_one_agree_to_nothing(self, asked: int, answered: int) -> None:
+        answer = segment(SYN | ACK, capable(answered, bytes(8)))
+        (flow,) = find_subflows("wlan1", [segment(SYN, capable(asked)), answer])
+        assert (flow.agreed, flow.token, flow.is_plain) == (False, "", True)
+
+    def test_a_subflow_of_version_0_is_found_to_belong_to_its_connection(self) -> None:
+        """In a capture that tcpdump's own tests hold."""
+        initial, joined = find_subflows("any", read_segments(further_capture("tcpdump/mptcp-v0.pcap")))
+        assert initial.agreed
+        assert joined.agreed
+        assert joined.connection == initial.connection == "e47f0142"
+
+
+def segment(flags: int, options: bytes = b"") -> Segment:
+    """What the client sends, or with ACK what the server does."""
+    ends = (SERVER, CLIENT) if flags & ACK else (CLIENT, SERVER)
+    return Segment(*ends, ttl=64, flags=flags, options=options, payload=0)
+
+
+def capable(version: int, key: bytes = b"") -> bytes:
+    """An MP_CAPABLE option."""
+    return bytes([30, 4 + len(key), version, 1]) + key
 
 
 class TestOptions:
@@ -120,5 +183,6 @@ class TestOptions:
     @given(st.binary(max_size=40), st.sampled_from([0x02, 0x12, 0x10]))
     def test_nor_the_search_for_subflows(self, options: bytes, flags: int) -> None:
         (sent,) = list(read_segments(capture("v1/v1_single.wlan.pcap")))[:1]
-        segment = Segment(sent.source, sent.destination, 64, flags, options, 10)
-        assert len(find_subflows("any", [segment])) <= 1
+        one = Segment(sent.source, sent.destination, 64, flags, options, 10)
+        assert len(find_subflows("any", [one])) <= 1
+        assert len(find_subflows("any", [one], {one.destination})) == (1 if one.is_syn else 0)

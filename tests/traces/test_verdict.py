@@ -32,7 +32,18 @@ REQUEST = Request(
 
 def flow(uplink: str, down: int, *, joins: str = "", token: str = "", agreed: bool = True, port: int = 1) -> Subflow:
     client, server = (ip_address("192.168.1.21"), port), (ip_address("198.51.100.8"), 80)
-    return Subflow(uplink, client, server, joins, agreed, token, bytes_up=down // 100, bytes_down=down)
+    return Subflow(
+        uplink,
+        client,
+        server,
+        joins=joins,
+        version=None if joins else 1,
+        answered=True,
+        agreed=agreed,
+        token=token,
+        bytes_up=down // 100,
+        bytes_down=down,
+    )
 
 
 PAGE_FLOW = flow("wlp1s0", 60, token="0000aaaa", port=1)
