@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from lab.progress import Progress, Stage
 from lab.runner import Runner
 
 KIND = "images"
+KEPT = 6
 DISK_NAME = "guest.qcow2"
 # The packages, the tree, the raw file system and the qcow2 stand side by side for a while.
 ROOM_NEEDED = 1536 << 20
@@ -59,28 +58,20 @@ def build_image(recipe: ImageRecipe, runner: Runner, cache: Cache, progress: Pro
     """
     key = recipe.key()
     image = Image(cache.entry(KIND, key) / DISK_NAME, key)
-    if cache.has(KIND, key):
+    if cache.recall(KIND, key, dry=runner.dry):
         return image
-    with cache.locked(KIND):
-        if cache.has(KIND, key):
+    with cache.locked(KIND, dry=runner.dry):
+        if cache.recall(KIND, key, dry=runner.dry):
             return image
         require_room(cache.root, ROOM_NEEDED, "the guest image")
         mirrors = host_mirrors(runner, recipe.mirror)
         with progress.stage(f"fetching the package lists of {recipe.suite}"):
             packages = resolve(runner, cache, recipe.suite, mirrors, recipe.snapshot)
-        with progress.stage(f"building the {recipe.variant.value} image") as stage, _work(runner, cache, key) as work:
+        title = f"building the {recipe.variant.value} image"
+        with progress.stage(title) as stage, cache.building(KIND, key, dry=runner.dry) as work:
             _build(recipe, packages, work, runner, stage)
+    cache.prune(KIND, KEPT, dry=runner.dry)
     return image
-
-
-@contextmanager
-def _work(runner: Runner, cache: Cache, key: str) -> Iterator[Path]:
-    """The folder to build in; with --dry only named, since nothing may come to be."""
-    if runner.dry:
-        yield cache.entry(KIND, key)
-    else:
-        with cache.building(KIND, key) as work:
-            yield work
 
 
 def _build(recipe: ImageRecipe, packages: AptRoot, work: Path, runner: Runner, stage: Stage) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +17,8 @@ from lab.runner import Runner
 
 KIND = "kernels"
 TREES = "kernel-trees"
+# A tree with what was built in it takes gigabytes, a kernel megabytes.
+KEPT, KEPT_TREES = 6, 2
 IMAGE_NAME = "bzImage"
 RELEASE_NAME = "release"
 # How many steps a whole build takes, until one build of the same tree has been counted.
@@ -48,38 +49,32 @@ def build_kernel(recipe: KernelRecipe, runner: Runner, cache: Cache, progress: P
     """
     recipe = replace(recipe, source=pinned(recipe.source, runner))
     requests, key = recipe.requests(), recipe.key()
-    if cache.has(KIND, key):
-        return _cached(cache, key)
+    if cache.recall(KIND, key, dry=runner.dry):
+        return cached_kernel(cache, key)
     require_tools(runner)
-    with cache.locked(TREES):
-        if cache.has(KIND, key):
-            return _cached(cache, key)
+    with cache.locked(TREES, dry=runner.dry):
+        if cache.recall(KIND, key, dry=runner.dry):
+            return cached_kernel(cache, key)
         tree = obtain(recipe.source, runner, cache, progress)
         with progress.stage("configuring the kernel"):
             _configure(recipe, requests, tree, runner)
         with progress.stage("building the kernel") as stage:
             _make(tree, runner, cache, stage)
-        with entry_to_fill(runner, cache, key) as work:
+        with cache.building(KIND, key, dry=runner.dry) as work:
             runner.change("cp", tree.build / "arch/x86/boot/bzImage", work / IMAGE_NAME)
             runner.change("cp", tree.build / "include/config/kernel.release", work / RELEASE_NAME)
             runner.change("cp", tree.build / ".config", work / "config")
-    return _cached(cache, key)
+        cache.recall(TREES, tree.build.parent.name, dry=runner.dry)
+        cache.prune(TREES, KEPT_TREES, dry=runner.dry)
+    cache.prune(KIND, KEPT, dry=runner.dry)
+    return cached_kernel(cache, key)
 
 
-def _cached(cache: Cache, key: str) -> Kernel:
+def cached_kernel(cache: Cache, key: str) -> Kernel:
+    """The kernel that the cache has under this key; with --dry, the one that would be there."""
     folder = cache.entry(KIND, key)
     release = folder / RELEASE_NAME
     return Kernel(folder / IMAGE_NAME, release.read_text().strip() if release.exists() else "", key)
-
-
-@contextmanager
-def entry_to_fill(runner: Runner, cache: Cache, key: str) -> Iterator[Path]:
-    """The folder to fill; with --dry only named, since nothing may come to be."""
-    if runner.dry:
-        yield cache.entry(KIND, key)
-    else:
-        with cache.building(KIND, key) as work:
-            yield work
 
 
 def _configure(recipe: KernelRecipe, requests: Mapping[str, Request], tree: Tree, runner: Runner) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from kernel.build import IMAGE_NAME, KIND, RELEASE_NAME, Kernel, entry_to_fill
+from kernel.build import IMAGE_NAME, KEPT, KIND, RELEASE_NAME, Kernel, cached_kernel
 from lab.apt import ARCHITECTURE, AptRoot, host_mirrors, host_settings, render_sources, resolve
 from lab.cache import Cache, file_digest, fingerprint, require_room
 from lab.progress import Progress
@@ -47,16 +47,16 @@ def stock_kernel(recipe: StockRecipe, runner: Runner, cache: Cache, progress: Pr
     Raises `BadInputError` for a suite or date that does not exist, before anything is changed.
     """
     key = recipe.key()
-    if cache.has(KIND, key):
+    if cache.recall(KIND, key, dry=runner.dry):
         return _cached(cache, key)
-    with cache.locked(KIND):
-        if cache.has(KIND, key):
+    with cache.locked(KIND, dry=runner.dry):
+        if cache.recall(KIND, key, dry=runner.dry):
             return _cached(cache, key)
         require_room(cache.root, ROOM_NEEDED, "Debian's kernel and its initrd")
         with progress.stage(f"fetching the package lists of {recipe.suite}"):
             root = resolve(runner, cache, recipe.suite, host_mirrors(runner, recipe.mirror), recipe.snapshot)
             root.version(PACKAGE)
-        with progress.stage(f"unpacking {PACKAGE}") as stage, entry_to_fill(runner, cache, key) as work:
+        with progress.stage(f"unpacking {PACKAGE}") as stage, cache.building(KIND, key, dry=runner.dry) as work:
             tree = work / "tree"
             try:
                 stage.tell("installing it into a throw-away tree")
@@ -66,6 +66,7 @@ def stock_kernel(recipe: StockRecipe, runner: Runner, cache: Cache, progress: Pr
                 _collect(tree, work, runner)
             finally:
                 runner.change("rm", "-rf", "--one-file-system", tree)
+    cache.prune(KIND, KEPT, dry=runner.dry)
     return _cached(cache, key)
 
 
@@ -95,11 +96,4 @@ def _collect(tree: Path, work: Path, runner: Runner) -> None:
 
 def _cached(cache: Cache, key: str) -> Kernel:
     folder = cache.entry(KIND, key)
-    release = folder / RELEASE_NAME
-    return Kernel(
-        image=folder / IMAGE_NAME,
-        release=release.read_text().strip() if release.exists() else "",
-        key=key,
-        initrd=folder / INITRD_NAME,
-        modules=folder / MODULES_NAME,
-    )
+    return replace(cached_kernel(cache, key), initrd=folder / INITRD_NAME, modules=folder / MODULES_NAME)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from invoke.context import Context, MockContext
+from invoke.runners import Result
 
 import images.build
 from images.build import DISK_NAME, build_image, milestone
 from images.recipe import ImageRecipe, Variant
-from lab.apt import AptRoot, Archive, Mirrors
+from lab.apt import AptRoot, Archive, Mirrors, host_mirrors
 from lab.cache import Cache
 from lab.errors import BadInputError, MpsocksError
 from lab.progress import Progress
@@ -52,7 +53,17 @@ def test_dry_prints_the_whole_build_and_makes_nothing(
     assert str(image.path) in printed
     assert PRIVATE_TEXT not in printed
     assert not image.path.exists()
-    assert [path.name for path in (cache.root / "images").iterdir()] == [".lock"]
+    assert not cache.root.exists()
+
+
+@pytest.mark.usefixtures("lists_are_there")
+def test_a_mirror_that_is_no_url_is_refused_before_anything_is_fetched(
+    recipe: ImageRecipe, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images.build, "host_mirrors", host_mirrors)
+    runner = Runner(MockContext(run=Result("Debian|Debian|http://mirror.example/debian/\n")))
+    with pytest.raises(BadInputError, match="is not the URL of an archive"):
+        build_image(replace(recipe, mirror="not a url"), runner, cache, Progress())
 
 
 @pytest.mark.usefixtures("lists_are_there")

@@ -5,6 +5,7 @@ The tree is a toy; the real kernel is built and booted by the end-to-end tests.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from invoke.context import MockContext
 from invoke.runners import Result
 
-from kernel.build import Kernel, build_kernel
+from kernel.build import KEPT, Kernel, build_kernel
 from kernel.recipe import KernelRecipe, parse_source
 from kernel.required import missing_packages, require_tools
 from lab.cache import Cache
@@ -99,6 +100,40 @@ def test_dry_prints_the_build_and_makes_nothing(
     order = [printed.index(word) for word in ("tinyconfig", "merge_config.sh", "bzImage", str(kernel.image))]
     assert order == sorted(order)
     assert not list(cache.root.rglob("*Image"))
+    assert not (cache.root / "kernels").exists()
+
+
+def test_of_the_trees_the_two_built_last_stay(builder: Builder) -> None:
+    trees = builder.cache.root / "kernel-trees"
+    for name in ("first", "second"):
+        (trees / name).mkdir(parents=True)
+        os.utime(trees / name, (1e9, 1e9 + len(name)))
+    builder.build()
+    (built,) = (path.parent.parent.name for path in trees.rglob("build/builds"))
+    assert {path.name for path in trees.iterdir() if path.is_dir()} == {"second", built}
+
+
+def test_a_tree_that_is_built_again_counts_as_new(builder: Builder) -> None:
+    builder.build()
+    trees = builder.cache.root / "kernel-trees"
+    (built,) = (path.parent.parent for path in trees.rglob("build/builds"))
+    os.utime(built, (1e9, 1e9))
+    for name in ("first", "second"):
+        (trees / name).mkdir()
+    (builder.tree / "new.c").write_text("int x;\n")
+    builder.build()
+    assert builder.builds == 2
+    assert len([path for path in trees.iterdir() if path.is_dir()]) == 2
+
+
+def test_of_the_kernels_the_newest_stay(builder: Builder) -> None:
+    for age in range(1, KEPT + 1):
+        with builder.cache.building("kernels", f"old{age}"):
+            pass
+        os.utime(builder.cache.entry("kernels", f"old{age}"), (1e9 - age, 1e9 - age))
+    kernel = builder.build()
+    kept = {path.name for path in (builder.cache.root / "kernels").iterdir()}
+    assert kept == {kernel.key, *(f"old{age}" for age in range(1, KEPT))}
 
 
 def test_what_this_machine_lacks_is_named_by_package() -> None:

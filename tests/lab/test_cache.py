@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lab.cache import Cache, file_digest, fingerprint, require_room
+from lab.cache import Cache, existing_parent, file_digest, fingerprint, require_room
 from lab.errors import MpsocksError
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
@@ -56,6 +62,12 @@ class TestBuilding:
         build(cache, "k")
         assert cache.entry("images", "k").stat().st_mode & 0o777 == 0o755
 
+    def test_dry_only_names_the_entry(self, cache: Cache) -> None:
+        with cache.building("images", "k", dry=True) as folder, cache.locked("images", dry=True):
+            assert folder == cache.entry("images", "k")
+        cache.prune("images", 0, dry=True)
+        assert not cache.root.exists()
+
     def test_kinds_do_not_mix(self, cache: Cache) -> None:
         build(cache, "k")
         assert not cache.has("kernels", "k")
@@ -74,6 +86,73 @@ class TestPruning:
             cache.prune("images", 0)
             assert folder.exists()
             assert (cache.root / "images" / ".lock").exists()
+
+    def test_an_entry_that_is_asked_for_counts_as_new(self, cache: Cache) -> None:
+        for key in ("used", "looked at", "never"):
+            build(cache, key)
+            os.utime(cache.entry("images", key), (1e9, 1e9))
+        assert cache.recall("images", "used")
+        assert cache.recall("images", "looked at", dry=True)
+        assert not cache.recall("images", "missing")
+        cache.prune("images", 1)
+        assert [path.name for path in (cache.root / "images").iterdir()] == ["used"]
+
+    def test_a_kind_of_which_there_is_nothing_is_no_error(self, cache: Cache) -> None:
+        cache.prune("images", 2)
+        assert not cache.root.exists()
+
+
+class TestKilledBuilders:
+    """A builder that is killed cannot clean up: the next one does."""
+
+    @staticmethod
+    def killed(cache: Cache, key: str) -> Path:
+        """The folder that a builder left when it was killed half-way."""
+        script = f"""
+import os, signal
+from pathlib import Path
+from lab.cache import Cache
+with Cache(Path({str(cache.root)!r})).building("images", {key!r}) as folder:
+    (folder / "half").touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+        before = set((cache.root / "images").glob(".*"))
+        done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False)
+        assert done.returncode == -signal.SIGKILL
+        (left,) = set((cache.root / "images").glob(".*")) - before
+        assert (left / "half").exists()
+        return left
+
+    def test_the_next_builder_removes_what_they_left(self, cache: Cache) -> None:
+        left = self.killed(cache, "k")
+        build(cache, "another")
+        assert not left.exists()
+        assert [path.name for path in (cache.root / "images").iterdir()] == ["another"]
+
+    def test_what_another_builds_meanwhile_stays(self, cache: Cache) -> None:
+        with cache.building("images", "slow") as slow:
+            left = self.killed(cache, "k")
+            build(cache, "quick")
+            assert not left.exists()
+            assert slow.exists()
+        assert cache.has("images", "slow")
+
+    def test_what_they_left_mounted_is_not_emptied(self, cache: Cache, mounted: Path) -> None:
+        assert not cache.has("images", "k")
+        build(cache, "another")
+        assert (mounted / "of the host").exists()
+
+    @pytest.fixture
+    def mounted(self, cache: Cache, tmp_path: Path) -> Iterator[Path]:
+        """A folder of the host, mounted in what a killed builder left; its path has a space in it."""
+        hosts, place = tmp_path / "host", self.killed(cache, "with space") / "dev"
+        for folder in (hosts, place):
+            folder.mkdir()
+        (hosts / "of the host").touch()
+        if subprocess.run(["mount", "--bind", hosts, place], check=False, capture_output=True).returncode:
+            pytest.skip("this machine lets nobody mount")
+        yield hosts
+        subprocess.run(["umount", place], check=True)
 
 
 def test_builders_of_one_kind_wait_for_each_other(cache: Cache) -> None:
@@ -103,6 +182,20 @@ class TestFingerprints:
     def test_a_files_digest_is_its_sha256(self, tmp_path: Path) -> None:
         (tmp_path / "empty").touch()
         assert file_digest(tmp_path / "empty").startswith("e3b0c44298fc1c149afbf4c8996fb924")
+
+
+class TestFolders:
+    @pytest.mark.parametrize("parent", ["/proc/x", "/etc/hostname"])
+    def test_one_that_cannot_be_made_is_told_with_the_setting(self, parent: str) -> None:
+        cache = Cache(Path(parent, "mpsocks"))
+        for attempt in (cache.locked("images"), cache.building("images", "k")):
+            with pytest.raises(MpsocksError, match=f"the folder {parent}/mpsocks/images cannot be made") as refused:
+                attempt.__enter__()
+            assert "XDG_CACHE_HOME" in refused.value.hint
+
+    def test_a_file_system_is_asked_at_the_nearest_folder_that_exists(self, tmp_path: Path) -> None:
+        assert existing_parent(tmp_path / "not" / "there") == tmp_path
+        assert existing_parent(tmp_path) == tmp_path
 
 
 class TestRoom:
