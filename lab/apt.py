@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -24,6 +26,8 @@ SECURITY_LABEL = "Debian-Security"
 ROLLING_SUITES = frozenset({"sid", "unstable"})
 SNAPSHOT_MARK = "@SNAPSHOTID@"
 SUITE_NAME = re.compile(r"[a-z][a-z0-9.+-]*")
+# Printable and without a space, since it becomes one word of a sources file.
+ARCHIVE_URL = re.compile(r"(https?://|file:/)[!-~]+")
 TARGET_FORMAT = "$(ORIGIN)|$(LABEL)|$(REPO_URI)"
 # A host's own settings that also hold for packages fetched into an image.
 INHERITED_SETTING = re.compile(r'(?i)^(acquire::\S*(?:proxy|cainfo|verify-peer|verify-host|retries)\S*) "(.*)";$')
@@ -90,7 +94,16 @@ def parse_mirrors(targets: str) -> Mirrors | None:
 
 
 def host_mirrors(runner: Runner, main: str | None = None, security: str | None = None) -> Mirrors:
-    """The mirrors that this host's apt uses, each replaced by the URL given for it."""
+    """The mirrors that this host's apt uses, each replaced by the URL given for it.
+
+    Raises `BadInputError` for what is no URL of an archive.
+    """
+    for given in filter(None, (main, security)):
+        if not ARCHIVE_URL.fullmatch(given):
+            raise BadInputError(
+                f"{given!r} is not the URL of an archive",
+                hint="name one that begins with http://, https:// or file:/, as in --mirror http://HOST/debian",
+            )
     own = parse_mirrors(runner.read("apt-get", "indextargets", "--format", TARGET_FORMAT))
     if own is None and main is None:
         raise MpsocksError(
@@ -103,10 +116,13 @@ def host_mirrors(runner: Runner, main: str | None = None, security: str | None =
 
 def snapshot_id(date: str) -> str:
     """A date such as 2026-11-20, or an identifier such as 20261120T060000Z, as a snapshot identifier."""
-    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", date):
-        return f"{date.replace('-', '')}T000000Z"
-    if re.fullmatch(r"\d{8}T\d{6}Z", date):
-        return date
+    day = re.fullmatch(r"([0-9]{4})-([0-9]{2})-([0-9]{2})", date)
+    identifier = f"{''.join(day.groups())}T000000Z" if day else date
+    # strptime alone would also take one digit where two belong.
+    if re.fullmatch(r"[0-9]{8}T[0-9]{6}Z", identifier):
+        with suppress(ValueError):
+            datetime.strptime(identifier, "%Y%m%dT%H%M%SZ")
+            return identifier
     raise BadInputError(f"{date!r} is not a snapshot date", hint="write 2026-11-20, or 20261120T060000Z")
 
 
@@ -143,7 +159,10 @@ class AptRoot:
 
     @classmethod
     def open(cls, runner: Runner, cache: Cache, archive: Archive) -> AptRoot:
-        """Make the root in the cache when it is missing, and fetch its lists anew."""
+        """Make the root in the cache when it is missing, and fetch its lists anew.
+
+        So it is with --dry too: these lists are how the lab reads what a suite has, and nothing of the host's.
+        """
         if not KEYRING.is_file():
             raise MpsocksError(f"{KEYRING} is missing", hint="apt-get install debian-archive-keyring")
         text = render_sources(archive.sources())

@@ -63,6 +63,20 @@ def test_a_given_mirror_replaces_the_hosts_and_leaves_the_other() -> None:
     assert host_mirrors(answering(TARGETS), "http://given.example/debian").security == MIRRORS.security
 
 
+@pytest.mark.parametrize("url", ["http://mirror.example/debian", "https://[2001:db8::1]/debian/", "file:/srv/debian"])
+def test_a_mirror_may_be_anywhere_that_apt_reads_from(url: str) -> None:
+    assert host_mirrors(answering(TARGETS), url).main == url
+
+
+@pytest.mark.parametrize(
+    "text", ["not a url", "mirror.example/debian", "http://", "http://a b/", "http://a/\nSuites: x", "ftp://a/debian"]
+)
+def test_what_is_no_url_is_refused_as_a_mirror_without_asking_apt(text: str) -> None:
+    with pytest.raises(BadInputError, match="is not the URL of an archive") as refused:
+        host_mirrors(Runner(MockContext()), text)
+    assert "--mirror http://" in refused.value.hint
+
+
 def test_a_stable_suite_has_updates_and_security() -> None:
     text = render_sources(Archive("trixie", MIRRORS).sources())
     assert "URIs: http://mirror.example/debian/\nSuites: trixie trixie-updates\n" in text
@@ -86,7 +100,7 @@ def test_a_snapshot_is_named_by_day_or_by_second() -> None:
     assert snapshot_id("20261120T063000Z") == "20261120T063000Z"
 
 
-@pytest.mark.parametrize("date", ["yesterday", "2026-1-2", "20261120", "2026-11-20/../x"])
+@pytest.mark.parametrize("date", ["yesterday", "2026-1-2", "20261120", "2026-11-20/../x", "2026-99-99"])
 def test_what_is_no_date_is_refused(date: str) -> None:
     with pytest.raises(BadInputError, match="not a snapshot date"):
         snapshot_id(date)
