@@ -37,7 +37,7 @@ def parse_config(text: str) -> dict[str, str]:
 def parse_fragment(path: Path) -> list[Request]:
     """What one fragment asks for. A line that is neither a setting nor a comment is refused: it would do nothing."""
     requests = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(_text(path).splitlines(), 1):
         text = line.strip()
         settings = parse_config(text)
         if not settings and text and not text.startswith("#"):
@@ -47,6 +47,17 @@ def parse_fragment(path: Path) -> list[Request]:
             )
         requests += [Request(symbol, value, path.name) for symbol, value in settings.items()]
     return requests
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInputError(
+            f"the kernel fragment {path} cannot be read",
+            why=str(error),
+            hint="name text files in UTF-8 with --fragment",
+        ) from error
 
 
 def merged(fragments: Iterable[Iterable[Request]]) -> dict[str, Request]:

@@ -92,7 +92,8 @@ def parse_source(text: str, sha256: str | None = None, ref: str | None = None) -
         raise BadInputError(f"{text!r} is no kernel source", hint="name a directory, a tarball or a git URL")
     if not ref or ref.startswith("-"):
         raise BadInputError(f"which commit of {text}?", hint="name a branch, tag or commit with --ref")
-    return GitSource(text, ref)
+    # git is run in another folder, where a relative path would lead elsewhere.
+    return GitSource(str(Path(text).resolve()) if Path(text).is_dir() else text, ref)
 
 
 def _tarball(location: str, sha256: str | None) -> TarballSource:

@@ -64,6 +64,14 @@ def test_a_line_that_would_do_nothing_is_refused_with_its_number(tmp_path: Path,
         parse_fragment(path)
 
 
+def test_a_fragment_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "own.config"
+    path.write_bytes(b'CONFIG_LOCALVERSION="\xe9"\n')
+    with pytest.raises(BadInputError, match=r"own\.config cannot be read") as refused:
+        parse_fragment(path)
+    assert "UTF-8" in refused.value.hint
+
+
 def test_the_projects_fragments_do_not_contradict_each_other() -> None:
     seen: dict[str, Request] = {}
     for path in sorted(OWN_FRAGMENTS.glob("*.config")):

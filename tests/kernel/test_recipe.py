@@ -80,6 +80,11 @@ def test_a_git_url_needs_a_ref(url: str) -> None:
     assert parse_source(url, ref="v6.12") == GitSource(url, "v6.12")
 
 
+def test_a_repository_nearby_is_known_by_its_whole_path(toy_tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(toy_tree.parent)
+    assert parse_source(toy_tree.name, ref="v1") == GitSource(str(toy_tree), "v1")
+
+
 def test_a_ref_cannot_be_an_option() -> None:
     with pytest.raises(BadInputError):
         parse_source("https://git.example/linux.git", ref="--upload-pack=x")
