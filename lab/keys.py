@@ -37,21 +37,24 @@ class LabKeys:
 
 def lab_keys(cache: Cache, runner: Runner) -> LabKeys:
     """The keys under `keys/` of the cache, made at first use. With `--dry` missing keys have an empty public text."""
-    with cache.locked("keys"):
-        folder = cache.root / "keys"
-        folder.chmod(0o700)
+    folder = cache.root / "keys"
+    with cache.locked("keys", dry=runner.dry):
+        if not runner.dry:
+            folder.chmod(0o700)
         return LabKeys(_pair(folder / CLIENT_NAME, runner), _pair(folder / HOST_NAME, runner))
 
 
 def _pair(private: Path, runner: Runner) -> KeyPair:
     public = private.with_suffix(".pub")
     if not private.exists():
-        # A half-written pair of an interrupted run would make ssh-keygen ask before it overwrites.
-        public.unlink(missing_ok=True)
+        if not runner.dry:
+            # A half-written pair of an interrupted run would make ssh-keygen ask before it overwrites.
+            public.unlink(missing_ok=True)
         runner.change("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"mpsocks {private.stem}", "-f", private)
         if runner.dry:
             return KeyPair(private, "")
     if not public.exists():
         raise MpsocksError(f"{public} is missing", hint=f"remove {private}; both are made anew at the next run")
-    private.chmod(0o600)
+    if not runner.dry:
+        private.chmod(0o600)
     return KeyPair(private, public.read_text().strip())

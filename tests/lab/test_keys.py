@@ -79,8 +79,27 @@ def test_known_hosts_pins_the_hosts_key_to_every_address(cache: Cache, runner: R
         assert keys.host.public.split()[1] in runner.read("ssh-keygen", "-F", address, "-f", file)
 
 
-def test_dry_makes_none(cache: Cache, capsys: pytest.CaptureFixture[str]) -> None:
-    keys = lab_keys(cache, Runner(Context(Config(overrides={"run": {"dry": True}}))))
+@pytest.fixture
+def dry() -> Runner:
+    return Runner(Context(Config(overrides={"run": {"dry": True}})))
+
+
+def test_dry_makes_none(cache: Cache, dry: Runner, capsys: pytest.CaptureFixture[str]) -> None:
+    keys = lab_keys(cache, dry)
     assert keys.client.public == ""
-    assert not keys.client.private.exists()
     assert capsys.readouterr().out.count("ssh-keygen") == 2
+    assert not cache.root.exists()
+
+
+def test_dry_reads_those_there_are_and_leaves_them_as_they_are(cache: Cache, runner: Runner, dry: Runner) -> None:
+    keys = lab_keys(cache, runner)
+    keys.client.private.chmod(0o640)
+    assert lab_keys(cache, dry) == keys
+    assert permissions(keys.client.private) == 0o640
+
+
+def test_dry_leaves_an_orphaned_public_key(cache: Cache, runner: Runner, dry: Runner) -> None:
+    private = lab_keys(cache, runner).client.private
+    private.unlink()
+    assert lab_keys(cache, dry).client.public == ""
+    assert private.with_suffix(".pub").exists()
