@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface
 from typing import Any
 
 from lab.errors import BadInputError
+from lab.plan import MAX_TAPS, tap_plan
 from lab.runner import Runner
+
+NO_UPLINKS = frozenset({"lo", *(tap_plan(n).tap for n in range(MAX_TAPS))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +24,15 @@ class Uplink:
 
 
 def require_interface(host: Runner, name: str) -> None:
-    """Refuse a name that is no interface here, or one that is down."""
+    """Refuse a name that is no interface here, one that leads to this host or its guest only, and one that is down."""
     links = {link["ifname"]: link for link in host.read_json("ip", "-j", "link", "show")}
+    known = ", ".join(sorted(set(links) - NO_UPLINKS)) or "none"
+    if name in NO_UPLINKS:
+        what = "the loopback interface" if name == "lo" else "the lab's own tap, towards the guest"
+        raise BadInputError(
+            f"{name} cannot be an uplink", why=f"it is {what}", hint=f"name another of this host's interfaces: {known}"
+        )
     if name not in links:
-        known = ", ".join(sorted(set(links) - {"lo"})) or "none"
         raise BadInputError(f"there is no interface {name!r}", why=f"this host has: {known}", hint="name one of these")
     if "UP" not in links[name]["flags"]:
         raise BadInputError(f"interface {name} is down", hint=f"bring it up: ip link set dev {name} up")
@@ -37,14 +46,24 @@ def find_uplink(host: Runner, name: str, gateway: str = "", family: int = 4) -> 
     require_interface(host, name)
     if gateway:
         return Uplink(name, ("via", _on_link(host, name, gateway, family), "dev", name))
-    routes = host.read_json("ip", "-j", f"-{family}", "route", "show", "default", "dev", name)
+    routes = default_routes(host.read_json("ip", "-j", f"-{family}", "route", "show", "default"), name)
     if not routes:
         raise BadInputError(
             f"interface {name} has no default route",
             why="nothing tells which gateway leads out over it",
             hint="connect it, or name the gateway with --gateway",
         )
-    return Uplink(name, route_path(name, min(routes, key=lambda route: int(route.get("metric", 0)))))
+    return Uplink(name, route_path(name, routes[0]))
+
+
+def default_routes(routes: Iterable[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """Of default routes as `ip -j route` tells them, the ways over that interface, the preferred one first.
+
+    One route may share its traffic between several ways, of which each has an interface of its own (`nexthops`).
+    """
+    by_metric = sorted(routes, key=lambda route: int(route.get("metric", 0)))
+    ways = (way for route in by_metric for way in route.get("nexthops", [route]))
+    return [way for way in ways if way.get("dev") == name]
 
 
 def route_path(name: str, route: dict[str, Any]) -> tuple[str, ...]:

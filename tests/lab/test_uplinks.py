@@ -46,6 +46,22 @@ class TestTheWayOut:
         )
         assert find_uplink(host, "wlp1s0").path == ("via", "192.168.1.1", "dev", "wlp1s0")
 
+    def test_a_route_may_share_its_traffic_between_several_uplinks(self, host: Runner) -> None:
+        host.change("ip", "address", "add", "10.9.0.2/24", "dev", "bare")
+        shared = "nexthop via 192.168.1.1 dev wlp1s0 weight 1 nexthop via 203.0.113.1 dev bare weight 2 onlink"
+        routes(host, f"default {shared}", "default via 10.9.0.1 dev bare metric 600")
+        assert find_uplink(host, "wlp1s0").path == ("via", "192.168.1.1", "dev", "wlp1s0")
+        assert find_uplink(host, "bare").path == ("via", "203.0.113.1", "dev", "bare", "onlink")
+        with pytest.raises(BadInputError, match="peer is down"):
+            find_uplink(host, "peer")
+
+    def test_so_it_may_in_ipv6(self, host: Runner) -> None:
+        host.change("ip", "address", "add", "2001:db8:9::2/64", "dev", "bare")
+        host.change("ip", "link", "set", "dev", "peer", "up")
+        routes(host, "default nexthop via 2001:db8::1 dev wlp1s0 nexthop via 2001:db8:9::1 dev bare")
+        assert find_uplink(host, "wlp1s0", family=6).path == ("via", "2001:db8::1", "dev", "wlp1s0")
+        assert find_uplink(host, "bare", family=6).path == ("via", "2001:db8:9::1", "dev", "bare")
+
     def test_a_gateway_off_the_links_networks_stays_onlink(self, host: Runner) -> None:
         routes(host, "default via 203.0.113.1 dev wlp1s0 onlink")
         assert find_uplink(host, "wlp1s0").path == ("via", "203.0.113.1", "dev", "wlp1s0", "onlink")
@@ -125,6 +141,14 @@ class TestWhatIsNoUplink:
         with pytest.raises(BadInputError, match="unplugged is down") as refused:
             require_interface(host, "unplugged")
         assert refused.value.hint == "bring it up: ip link set dev unplugged up"
+
+    @pytest.mark.parametrize(("name", "why"), [("lo", "loopback"), ("mptcp0", "own tap"), ("mptcp7", "own tap")])
+    def test_what_leads_to_this_host_or_to_the_guest_is_refused(self, host: Runner, name: str, why: str) -> None:
+        host.change("ip", "tuntap", "add", "dev", "mptcp0", "mode", "tap")
+        with pytest.raises(BadInputError, match=f"{name} cannot be an uplink") as refused:
+            find_uplink(host, name, "127.0.0.1")
+        assert why in refused.value.why
+        assert refused.value.hint.endswith(": bare, gateway, peer, plug, unplugged, wlp1s0")
 
     def test_one_without_a_default_route_is_refused(self, host: Runner) -> None:
         routes(host, "default via 192.168.1.1 dev wlp1s0")
