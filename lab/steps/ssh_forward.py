@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from lab.runner import Runner
+from lab.errors import MpsocksError
+from lab.runner import CommandError, Runner
 from lab.steps.base import Step
 
 
@@ -30,18 +31,32 @@ class SshForward(Step):
     def stands(self, host: Runner) -> bool:
         return self._control(host, "check")
 
+    @property
+    def log(self) -> str:
+        """Path of the file with what the client says."""
+        return f"{self.control}.log"
+
     def apply(self, host: Runner) -> None:
         options = ("-f", "-N", "-M", "-S", self.control, "-D", self.listen, "-o", "ExitOnForwardFailure=yes")
-        # Its output goes nowhere: a client in the background would hold on to the pipe that it was started with.
-        host.change(
-            "sh", "-c", 'exec "$@" </dev/null >/dev/null 2>&1', "sh", "ssh", *options, *self.options, self.target
-        )
+        # To a file: a client in the background would hold on to the pipe that it was started with.
+        script = 'log=$1 && shift && exec "$@" </dev/null >"$log" 2>&1'
+        try:
+            host.change("sh", "-c", script, "sh", self.log, "ssh", *options, *self.options, self.target)
+        except CommandError as error:
+            raise MpsocksError(
+                f"the {self.subject} does not start",
+                why=host.probe("cat", self.log).stdout or error.why,
+                hint=f"see who listens there already: ss -ltnp src {self.listen}\n"
+                "and whether the guest answers: invoke ssh-vm --command true",
+            ) from error
 
     def undo(self, host: Runner) -> None:
         if host.probe("test", "-S", self.control).ok:
             if self.stands(host):
                 host.change("ssh", "-S", self.control, "-O", "exit", *self.options, self.target)
             host.change("rm", "-f", Path(self.control))
+        if host.probe("test", "-e", self.log).ok:
+            host.change("rm", "-f", Path(self.log))
 
     def _control(self, host: Runner, command: str) -> bool:
         return host.probe("ssh", "-S", self.control, "-O", command, *self.options, self.target).ok

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.runner import CommandError, Runner
+from lab.errors import MpsocksError
+from lab.runner import Runner
 from lab.steps import Capture, SshForward, step_from_record
 from lab.steps.base import Step
 from tests.conftest import namespace_name
@@ -118,6 +119,7 @@ class TestSshForward:
         wait_until(lambda: not self.connects(netns), "the SOCKS server goes on")
         again.undo(netns)
         assert not Path(step.control).exists()
+        assert not Path(step.log).exists()
 
     def test_undoing_without_a_start_is_no_error(self, netns: Runner, step: SshForward) -> None:
         step.undo(netns)
@@ -132,16 +134,20 @@ class TestSshForward:
         with closing(open_socket(namespace_name(netns), socket.AF_INET, socket.SOCK_STREAM)) as taken:
             taken.bind(("127.0.0.1", PORT))
             taken.listen()
-            with pytest.raises(CommandError):
+            with pytest.raises(MpsocksError, match=f"ssh -D on 127.0.0.1:{PORT} does not start") as refused:
                 step.apply(netns)
+        assert "Address already in use" in refused.value.why
+        assert f"ss -ltnp src 127.0.0.1:{PORT}" in refused.value.hint
         step.undo(netns)
         assert not step.stands(netns)
+        assert not Path(step.log).exists()
 
     def test_a_server_with_another_key_is_refused(
         self, netns: Runner, step: SshForward, server: SshServer, tmp_path: Path
     ) -> None:
         server.pin_another_key(tmp_path)
-        with pytest.raises(CommandError):
+        with pytest.raises(MpsocksError) as refused:
             step.apply(netns)
+        assert "REMOTE HOST IDENTIFICATION HAS CHANGED" in refused.value.why
         assert not step.stands(netns)
         assert not self.connects(netns)
