@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from ipaddress import ip_address
 
 from lab.errors import MpsocksError
@@ -12,31 +13,33 @@ RESOLV_CONFS = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
 USED = 3  # the resolver reads no more (MAXNS)
 
 
-def host_nameservers(host: Runner) -> tuple[str, ...]:
-    """The lab host's name servers, without those that only the host itself can reach."""
+def host_nameservers(host: Runner, families: Collection[int] = (4,)) -> tuple[str, ...]:
+    """The lab host's name servers of these IP versions, without those that only the host itself can reach."""
     for path in RESOLV_CONFS:
         found = host.probe("cat", path)
-        servers = reachable_nameservers(found.stdout) if found.ok else ()
+        servers = reachable_nameservers(found.stdout, families) if found.ok else ()
         if servers:
             return servers
+    wanted = " or ".join(f"IPv{family}" for family in families)
     raise MpsocksError(
         "no name server for the guest",
-        why=f"{' and '.join(RESOLV_CONFS)} name none beyond this host's loopback",
-        hint="name some: INVOKE_MPSOCKS_GUEST_NAMESERVERS=192.0.2.53 invoke configure-guest-nw",
+        why=f"{' and '.join(RESOLV_CONFS)} name none with an {wanted} address beyond this host's loopback",
+        hint="name some in INVOKE_MPSOCKS_GUEST_NAMESERVERS, separated by commas, as in\n"
+        "export INVOKE_MPSOCKS_GUEST_NAMESERVERS=192.0.2.53, and run this again",
     )
 
 
-def reachable_nameservers(resolv_conf: str) -> tuple[str, ...]:
-    """The addresses of the `nameserver` lines that mean the same on another machine."""
+def reachable_nameservers(resolv_conf: str, families: Collection[int] = (4,)) -> tuple[str, ...]:
+    """The addresses of these IP versions in `nameserver` lines, as far as they mean the same on another machine."""
     words = [line.split() for line in resolv_conf.splitlines()]
     named = [word[1].split("%")[0] for word in words if len(word) > 1 and word[0] == "nameserver"]
-    usable = [name for name in named if _means_the_same_elsewhere(name)]
+    usable = [name for name in named if _means_the_same_elsewhere(name, families)]
     return tuple(usable[:USED])
 
 
-def _means_the_same_elsewhere(name: str) -> bool:
+def _means_the_same_elsewhere(name: str, families: Collection[int]) -> bool:
     try:
         address = ip_address(name)
     except ValueError:
         return False  # the resolver too passes over what it cannot read
-    return not (address.is_loopback or address.is_link_local)
+    return address.version in families and not (address.is_loopback or address.is_link_local)

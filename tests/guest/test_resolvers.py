@@ -24,7 +24,21 @@ from lab.runner import Runner
     ],
 )
 def test_usable_servers_are_picked_in_their_order(text: str, servers: tuple[str, ...]) -> None:
-    assert reachable_nameservers(text) == servers
+    assert reachable_nameservers(text, (4, 6)) == servers
+
+
+@pytest.mark.parametrize(
+    ("families", "servers"),
+    [((4,), ("192.0.2.53",)), ((6,), ("2001:db8::53",)), ((4, 6), ("2001:db8::53", "192.0.2.53"))],
+)
+def test_a_guest_is_told_only_what_its_own_addresses_reach(families: tuple[int, ...], servers: tuple[str, ...]) -> None:
+    text = "nameserver 2001:db8::53\nnameserver 192.0.2.53\n"
+    assert reachable_nameservers(text, families) == servers
+
+
+def test_without_a_word_the_guest_is_one_of_ipv4(here: Runner) -> None:
+    assert host_nameservers(etc(here, "nameserver 2001:db8::53", "nameserver 192.0.2.53")) == ("192.0.2.53",)
+    assert host_nameservers(etc(here, "nameserver 2001:db8::53", ""), (6,)) == ("2001:db8::53",)
 
 
 def etc(here: Runner, resolv_conf: str, stub: str) -> Runner:
@@ -40,5 +54,6 @@ def test_behind_a_stub_resolver_the_servers_that_it_asks_are_taken(here: Runner)
 
 def test_when_there_is_none_the_setting_is_named(here: Runner) -> None:
     with pytest.raises(MpsocksError, match="no name server for the guest") as refused:
-        host_nameservers(etc(here, "nameserver 127.0.0.1", ""))
+        host_nameservers(etc(here, "nameserver 127.0.0.1", "nameserver 2001:db8::53"))
+    assert "IPv4" in refused.value.why
     assert "INVOKE_MPSOCKS_GUEST_NAMESERVERS=" in refused.value.hint
