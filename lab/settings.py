@@ -1,7 +1,7 @@
 """The lab's configuration: Invoke's layered configuration, checked once and frozen.
 
-Everything lives below the key `mpsocks` in `invoke.yaml`, `~/.invoke.yaml` or `INVOKE_MPSOCKS_…` variables. Every
-default stands in `DEFAULTS`; a name that is not there is refused.
+Everything lives below the key `mpsocks` in `invoke.yaml`, `~/.invoke.yaml` or `INVOKE_MPSOCKS_…` variables. The fields
+of `Settings` and of its sections are all the settings there are, with their defaults; any other name is refused.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from ipaddress import ip_address
 from pathlib import Path
@@ -104,17 +105,29 @@ class Settings:
 
     @property
     def cache_folder(self) -> Path:
-        return Path(self.cache) if self.cache else _xdg("XDG_CACHE_HOME", ".cache")
+        return _folder(self.cache) if self.cache else _xdg("XDG_CACHE_HOME", ".cache")
 
     @property
     def state_folder(self) -> Path:
-        return Path(self.state) if self.state else _xdg("XDG_STATE_HOME", ".local/state")
+        return _folder(self.state) if self.state else _xdg("XDG_STATE_HOME", ".local/state")
+
+
+def _folder(text: str) -> Path:
+    path = Path(text)
+    with suppress(RuntimeError):  # ~NAME of nobody
+        path = path.expanduser()
+    # Absolute: libvirt, and commands that are run in another folder, are told of it too.
+    return path.absolute()
 
 
 def _xdg(variable: str, fallback: str) -> Path:
-    return Path(os.environ.get(variable) or Path.home() / fallback) / "mpsocks"
+    return _folder(os.environ.get(variable) or f"~/{fallback}") / "mpsocks"
 
 
+SPELLED_BOOL = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("", "0", "false", "no", "off"), False),
+}
 SECTIONS = {
     "image": ImageSettings,
     "kernel": KernelSettings,
@@ -125,11 +138,18 @@ SECTIONS = {
 
 
 def defaults() -> dict[str, Any]:
-    """The nested mapping that Invoke is configured with: every setting there is, with its default."""
+    """The nested mapping that Invoke is configured with: every setting there is, with its default as text.
+
+    Text, since Invoke casts a variable to the type of the default, and shows a traceback when it cannot.
+    """
     plain = {field.name: getattr(Settings(), field.name) for field in fields(Settings)}
     for name in SECTIONS:
-        plain[name] = {field.name: getattr(plain[name], field.name) for field in fields(plain[name])}
+        plain[name] = {field.name: _spelled(getattr(plain[name], field.name)) for field in fields(plain[name])}
     return {"mpsocks": plain}
+
+
+def _spelled(value: Any) -> str:
+    return str(int(value)) if isinstance(value, bool) else str(value)
 
 
 def parse(config: Mapping[str, Any]) -> Settings:
@@ -137,25 +157,33 @@ def parse(config: Mapping[str, Any]) -> Settings:
     values = dict(config)
     sections = {name: _section(name, section, values.pop(name, {})) for name, section in SECTIONS.items()}
     _refuse_unknown("mpsocks", values, [field.name for field in fields(Settings)])
-    for name, value in values.items():
-        _require_type(f"mpsocks.{name}", value, getattr(Settings(), name))
-    settings = Settings(**sections, **values)
+    plain = {name: _converted(f"mpsocks.{name}", value, getattr(Settings(), name)) for name, value in values.items()}
+    settings = Settings(**sections, **plain)
     _check(settings)
     return settings
 
 
 def _section(name: str, section: type[Any], values: Mapping[str, Any]) -> Any:
     where = f"mpsocks.{name}"
-    _refuse_unknown(where, values, [field.name for field in fields(section)])
-    for field in fields(section):
-        _require_type(f"{where}.{field.name}", values.get(field.name, field.default), field.default)
-    return section(**values)
+    known = {field.name: field.default for field in fields(section)}
+    _refuse_unknown(where, values, list(known))
+    return section(**{key: _converted(f"{where}.{key}", value, known[key]) for key, value in dict(values).items()})
 
 
-def _require_type(where: str, value: Any, default: Any) -> None:
+def _converted(where: str, value: Any, default: Any) -> Any:
+    """The value as one of the default's type, which a variable can only spell."""
+    wanted = type(default)
     # Not isinstance: True would pass for an int.
-    if type(value) is not type(default):
-        raise BadInputError(f"{where} is {value!r}", hint=f"it must be a {type(default).__name__}, such as {default!r}")
+    if type(value) is wanted:
+        return value
+    if isinstance(value, str) and wanted is int:
+        with suppress(ValueError):
+            return int(value)
+    if isinstance(value, str) and wanted is bool and value.strip().lower() in SPELLED_BOOL:
+        return SPELLED_BOOL[value.strip().lower()]
+    kind = {int: "a whole number", bool: "true or false", str: "text"}[wanted]
+    example = f", such as {default!r}" if default else ""
+    raise BadInputError(f"{where} is {value!r}", hint=f"it must be {kind}{example}")
 
 
 def _refuse_unknown(where: str, values: Mapping[str, Any], known: list[str]) -> None:

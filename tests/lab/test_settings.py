@@ -32,7 +32,7 @@ def test_without_any_configuration_the_defaults_hold() -> None:
 def test_every_setting_has_its_default_in_invokes_configuration() -> None:
     listed = defaults()["mpsocks"]
     assert set(listed) == {*SECTIONS, "uri", "cache", "state"}
-    assert listed["guest"]["memory"] == 512
+    assert listed["guest"]["memory"] == "512"
     assert parse(listed) == Settings()
 
 
@@ -59,9 +59,12 @@ def test_an_unknown_name_is_refused_with_the_nearest_known(values: dict[str, Any
 @pytest.mark.parametrize(
     ("values", "name"),
     [
-        ({"guest": {"memory": "512"}}, "mpsocks.guest.memory"),
+        ({"guest": {"memory": "abc"}}, "mpsocks.guest.memory"),
+        ({"guest": {"memory": 512.0}}, "mpsocks.guest.memory"),
+        ({"guest": {"memory": ""}}, "mpsocks.guest.memory"),
         ({"guest": {"cpus": True}}, "mpsocks.guest.cpus"),
         ({"kernel": {"stock": 1}}, "mpsocks.kernel.stock"),
+        ({"kernel": {"stock": "maybe"}}, "mpsocks.kernel.stock"),
         ({"image": {"suite": 13}}, "mpsocks.image.suite"),
         ({"uri": 5}, "mpsocks.uri"),
         ({"state": None}, "mpsocks.state"),
@@ -112,9 +115,28 @@ class TestEnvironment:
         assert split_list(settings.guest.nameservers) == ("192.0.2.53", "2001:db8::53")
         assert settings.uri == "qemu:///system"
 
-    def test_zero_switches_a_setting_off(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("INVOKE_MPSOCKS_KERNEL_STOCK", "0")
-        assert self.read().kernel.stock is False
+    @pytest.mark.parametrize(
+        ("text", "stock"), [("0", False), ("", False), ("no", False), ("true", True), ("On", True)]
+    )
+    def test_a_switch_has_several_spellings(self, monkeypatch: pytest.MonkeyPatch, text: str, stock: bool) -> None:
+        monkeypatch.setenv("INVOKE_MPSOCKS_KERNEL_STOCK", text)
+        assert self.read().kernel.stock is stock
+
+    @pytest.mark.parametrize(
+        ("variable", "setting", "wanted"),
+        [
+            ("GUEST_MEMORY", "mpsocks.guest.memory", "a whole number, such as 512"),
+            ("TESTBED_FIXED_DOWN", "mpsocks.testbed.fixed_down", "a whole number"),
+            ("KERNEL_STOCK", "mpsocks.kernel.stock", "true or false"),
+        ],
+    )
+    def test_one_that_cannot_be_read_is_refused_like_any_setting(
+        self, monkeypatch: pytest.MonkeyPatch, variable: str, setting: str, wanted: str
+    ) -> None:
+        monkeypatch.setenv(f"INVOKE_MPSOCKS_{variable}", "abc")
+        with pytest.raises(BadInputError, match=f"{setting} is 'abc'") as refused:
+            self.read()
+        assert wanted in refused.value.hint
 
 
 class TestFolders:
@@ -134,6 +156,12 @@ class TestFolders:
     def test_a_setting_wins_over_the_variables(self) -> None:
         assert Settings(cache="/c", state="/s").cache_folder == Path("/c")
         assert Settings(cache="/c", state="/s").state_folder == Path("/s")
+
+    def test_they_are_absolute_however_they_are_written(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("HOME", "/home/ada")
+        assert Settings(cache="here").cache_folder == tmp_path / "here"
+        assert Settings(state="~/there").state_folder == Path("/home/ada/there")
 
 
 def test_lists_are_separated_by_commas_and_forgive_blanks() -> None:
