@@ -61,6 +61,9 @@ class Domain(Step):
 
     def apply(self, host: Runner) -> None:
         host.change("mkdir", "-p", self.folder)
+        if self.uri != EMBEDDED:
+            # QEMU runs as a user of its own there, and must get through to its disk.
+            host.change("chmod", "a+x", self.folder, Path(self.folder).parent)
         if self.disk:
             host.change("qemu-img", "create", "-q", "-f", "qcow2", "-b", self.backing, "-F", "qcow2", self.disk)
         if host.dry:
