@@ -101,7 +101,7 @@ class Loop:
         self._close_doomed()
 
     def close(self) -> None:
-        """Give back the loop's own descriptors. What a thread still posts is dropped, not written to a reused number."""
+        """Give back the loop's descriptors. What a thread still posts is dropped, not written to a reused number."""
         with self._closing:
             self._closed = True
             self._epoll.close()
