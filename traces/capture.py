@@ -21,9 +21,12 @@ def capturing(lab: Lab, interfaces: tuple[str, ...], folder: Path, expression: s
     """Capture on each interface for as long as the block runs; yields the files, named after the interfaces.
 
     `expression` is a pcap filter. The captures are journalled steps of `scope`: they are ended whatever happens.
+    Files of earlier captures are removed first, so that whatever is read is of this one.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     steps = [Capture(name, str(folder / f"{name}.pcap"), expression, SNAP_LENGTH) for name in interfaces]
+    lab.journal.undo(scope)  # what a task that was killed left behind
+    lab.host.change("mkdir", "-p", "-m", "0700", folder)
+    lab.host.change("rm", "-f", *(file for step in steps for file in (step.path, step.log)))
     try:
         for step in steps:
             lab.journal.apply(step, scope)
@@ -34,13 +37,22 @@ def capturing(lab: Lab, interfaces: tuple[str, ...], folder: Path, expression: s
         if not lab.host.dry:
             time.sleep(DRAIN_SECONDS)  # the last packets are still on their way up from the kernel
     finally:
+        if lab.host.dry:
+            for step in steps:
+                step.undo(lab.host)  # the journal knows nothing of steps that were only told
         lab.journal.undo(scope)
 
 
 def _wait_until_listening(lab: Lab, step: Capture) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while "listening on" not in lab.host.read("cat", step.log):
+    while "listening on" not in _log(lab, step):
         if time.monotonic() > deadline or not step.stands(lab.host):
-            why = lab.host.read("cat", step.log)
-            raise MpsocksError(f"tcpdump does not capture on {step.interface}", why=why, hint="`invoke doctor`")
+            raise MpsocksError(
+                f"tcpdump does not capture on {step.interface}", why=_log(lab, step), hint="`invoke doctor`"
+            )
         time.sleep(0.05)
+
+
+def _log(lab: Lab, step: Capture) -> str:
+    """What tcpdump has said so far; nothing while it has not made its file."""
+    return lab.host.probe("cat", step.log).stdout

@@ -11,7 +11,9 @@ import pytest
 from lab.context import Lab
 from lab.errors import MpsocksError
 from lab.runner import Runner
+from lab.steps.capture import Capture
 from tests.conftest import lab_on, namespace_name
+from tests.lab.host_state import wait_until
 from tests.lab.testbed.inside import open_socket, processes
 from traces.capture import capturing
 from traces.pcap import read_segments
@@ -40,6 +42,27 @@ def test_what_happens_in_the_block_is_in_the_files(lab: Lab, tmp_path: Path) -> 
     assert [file.name for file in files] == ["lo.pcap", "wlan1.pcap"]
     assert [len(list(read_segments(file))) for file in files] == [2, 0]
     assert lab.journal.entries() == []
+
+
+def test_files_and_captures_that_an_earlier_task_left_are_not_taken_for_this_ones(lab: Lab, tmp_path: Path) -> None:
+    folder = tmp_path / "captures"
+    folder.mkdir()
+    left = Capture("lo", str(folder / "lo.pcap"), "udp", 128)
+    lab.journal.apply(left, "check")
+    wait_until((folder / "lo.pcap").exists, "tcpdump does not start")
+    with capturing(lab, ("lo",), folder, f"tcp port {PORT}", "check") as files:
+        knock(lab)
+    assert len(list(read_segments(files[0]))) == 2
+    assert not processes(namespace_name(lab.host))
+
+
+def test_a_capture_that_is_not_taken_leaves_no_file_to_be_read(lab: Lab, tmp_path: Path) -> None:
+    folder = tmp_path / "captures"
+    folder.mkdir()
+    (folder / "wlp9s9.pcap").write_bytes(b"stale")
+    with pytest.raises(MpsocksError), capturing(lab, ("wlp9s9",), folder, "tcp", "check"):
+        pytest.fail("it captures")
+    assert not (folder / "wlp9s9.pcap").exists()
 
 
 def test_it_ends_also_when_the_block_fails(lab: Lab, tmp_path: Path) -> None:
