@@ -26,8 +26,10 @@ from lab.standing import status as read_status
 from lab.tasking import choice, lab_task, number, replace_process, report
 from lab.testbed import session
 from tests.run import run_tests
-from traces.check import check, make_request
+from traces.check import check, rehearse
 from traces.demo import run_demo
+from traces.request import make_request
+from traces.verdict import ERROR_CODE
 
 JSON = {"json": "Print the report as JSON."}
 N = {"n": "Number of the tap and guest interface, 0 to 7."}
@@ -200,16 +202,19 @@ def boot_socks(
                 take_down(lab, itf)
 
 
-@lab_task(help={
+@lab_task(alone=True, error_code=ERROR_CODE, help={
     "page-url": "A page that says whether it was fetched over MPTCP.",
     "bulk-url": "A file of some megabytes on a server that speaks MPTCP.",
     "bulk-sha256": "The file's SHA-256.",
     **JSON,
 })  # fmt: skip
 def check_mptcp(lab: Lab, page_url: str = "", bulk_url: str = "", bulk_sha256: str = "", json: bool = False) -> None:
-    """Check that connections through the guest are MPTCP over every uplink: 0 yes, 1 no, 2 not proven."""
-    options = {"page_url": page_url, "bulk_url": bulk_url, "bulk_sha256": bulk_sha256}
-    verdict = check(lab, make_request(lab, options))
+    """Check that connections through the guest are MPTCP over every uplink: 0 yes, 1 no, 2 not proven, 3 an error."""
+    request = make_request(lab, {"page_url": page_url, "bulk_url": bulk_url, "bulk_sha256": bulk_sha256})
+    if lab.host.dry:
+        rehearse(lab, request)
+        return
+    verdict = check(lab, request)
     report(verdict.as_json(), verdict.lines(), json)
     if verdict.exit_code:
         raise Exit(code=verdict.exit_code)

@@ -18,25 +18,34 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import Task, task
 
+from lab.configuration_errors import tell_configuration_errors
 from lab.context import make_lab
 from lab.errors import BadInputError, MpsocksError
 
 Choice = TypeVar("Choice", bound=StrEnum)
 Body = Callable[..., Any]
 
+# Here, since Invoke reads most of its configuration after it has imported the tasks, and before it runs one.
+tell_configuration_errors()
 
-def lab_task(*, root: bool = True, alone: bool = False, **options: Any) -> Callable[[Body], Task[Any]]:
+
+def lab_task(
+    *, root: bool = True, alone: bool = False, error_code: int = 0, **options: Any
+) -> Callable[[Body], Task[Any]]:
     """Like Invoke's `@task`, for a function whose first argument is the `Lab`.
 
-    An `MpsocksError` ends the program with its message and exit code. `root` refuses to start without root's rights.
-    `alone` keeps other such tasks from changing the same lab meanwhile.
+    An `MpsocksError` ends the program with its message and exit code, or with `error_code` where given; with --json the
+    error is on standard output too. `root` refuses to start without root's rights. `alone` keeps other such tasks from
+    changing the same lab meanwhile.
     """
 
     def decorate(body: Body) -> Task[Any]:
         @functools.wraps(body)
         def run(context: Context, *arguments: Any, **named: Any) -> Any:
             for ending in (signal.SIGTERM, signal.SIGHUP):
-                signal.signal(ending, _interrupt)
+                # One that was ignored from the start, as nohup has it, stays so.
+                if signal.getsignal(ending) is not signal.SIG_IGN:
+                    signal.signal(ending, _interrupt)
             try:
                 if root and os.geteuid() != 0 and not context.config.run.dry:
                     raise MpsocksError("this takes root's rights", hint="run it as root, or by ./inv, which asks sudo")
@@ -44,7 +53,9 @@ def lab_task(*, root: bool = True, alone: bool = False, **options: Any) -> Calla
                 with lab.exclusive() if alone else nullcontext():
                     return body(lab, *arguments, **named)
             except MpsocksError as error:
-                raise Exit(f"error: {error}", error.exit_code) from error
+                if named.get("json"):
+                    report({"error": {"what": error.what, "why": error.why, "hint": error.hint}}, (), as_json=True)
+                raise Exit(f"error: {error}", error_code or error.exit_code) from error
 
         return cast(Task[Any], task(run, **options))
 

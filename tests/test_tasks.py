@@ -128,6 +128,7 @@ def pretend_built(folder: Path) -> None:
 
 
 UP = ("--itf", "wlp1s0,wlan1")
+PAGE = ("--page-url", "http://203.0.113.10/")  # no name, since nobody here would answer what it is
 DRY = [
     ("build-image",),
     ("install-vm-extra", "--json"),
@@ -154,6 +155,8 @@ DRY = [
     ("boot-socks", *UP),
     ("boot-socks", *UP, "--server", "dante", "--socksifier", "redsocks", "--detach", "--json"),
     ("boot-socks", *UP, "--stock"),
+    ("check-mptcp", *PAGE),
+    ("check-mptcp", *PAGE, "--bulk-url", "http://203.0.113.11/bytes/20M", "--json"),
     ("status",),
     ("status", "--json"),
     ("clean",),
@@ -178,8 +181,7 @@ class TestDryRuns:
         assert world.files() == files
 
     def test_every_task_is_tried(self) -> None:
-        # check-mptcp looks at a lab that runs, and changes nothing that could be told without one.
-        assert {arguments[0] for arguments in DRY} == set(NAMES) - {"check-mptcp"}
+        assert {arguments[0] for arguments in DRY} == set(NAMES)
 
     def test_what_boot_socks_would_do_is_printed_ready_to_paste(self, world: World) -> None:
         printed = world.invoke("--dry", "boot-socks", *UP).out
@@ -190,6 +192,17 @@ class TestDryRuns:
             "ip -4 rule add from 10.66.7.2 lookup 666 priority 666",
             "virsh -c 'test:///default' create /dev/stdin <<'XML'",
             "systemctl restart mpsocks-proxy mpsocks-socksifier",
+        ):
+            assert command in printed
+
+    def test_what_check_mptcp_would_do_is_printed_also_without_a_lab(self, world: World) -> None:
+        printed = world.invoke("--dry", "check-mptcp", *PAGE).out
+        for command in (
+            "UPLINK.pcap.log",
+            "tcp and port 80 and (host 203.0.113.10)",
+            "--socks5-hostname 10.66.6.2:6666 --output /dev/null -- http://203.0.113.10/",
+            "ip -4 route add 203.0.113.10/32 via 10.66.6.2 table main",
+            "--resolve 203.0.113.10:80:203.0.113.10",
         ):
             assert command in printed
 
@@ -222,6 +235,8 @@ BAD = [
     (("run-socks", "--server", "squid"), "--server is 'squid'"),
     (("run-socksifier", "--server", "dante"), "--server is 'dante'"),
     (("check-mptcp",), "no uplink is set up"),
+    (("check-mptcp", "--page-url", "mptcp.test"), "'mptcp.test' is not a URL"),
+    (("check-mptcp", "--bulk-url", "http://[::1/"), "'http://[::1/' is not a URL"),
     (("build-image", "--suite", "no suite"), "'no suite'"),
     (("build-image", "--snapshot", "yesterday"), "'yesterday' is not a snapshot date"),
     (("build-kernel", "--source", "nowhere"), "'nowhere'"),
@@ -245,6 +260,14 @@ class TestBadInput:
         assert "Traceback" not in ended.err
         assert network_state(world.host) == before
         assert world.invoke("status").out == "nothing stands\n"
+
+    @pytest.mark.parametrize("arguments", [(), ("--page-url", "mptcp.test")], ids=["no lab", "no URL"])
+    def test_an_error_of_check_mptcp_is_no_verdict(self, world: World, arguments: tuple[str, ...]) -> None:
+        ended = world.invoke("check-mptcp", *arguments, "--json")
+        assert ended.exit_code == 3
+        told = json.loads(ended.out)["error"]
+        assert f"error: {told['what']}" in ended.err
+        assert told["hint"] in ended.err
 
     def test_a_setting_that_is_wrong_is_refused_by_every_task(self, world: World) -> None:
         settings = world.folder / ".invoke.yaml"

@@ -13,6 +13,7 @@ from lab.errors import MpsocksError
 from lab.parts import guest_image, guest_kernel
 from lab.runner import Completed
 from lab.testbed import session
+from traces.verdict import EXIT_CODES
 
 UPLINKS = "wlp1s0,wlan1"
 ROOT = Path(__file__).parent.parent
@@ -91,7 +92,7 @@ def _boot_and_check(lab: Lab, *, cold: bool) -> DemoResult:
     before = _seconds(lab)
     with lab.progress.stage("checking MPTCP"):
         checked = _inside(lab, "check-mptcp", "--json")
-        if not checked.stdout.startswith("{"):
+        if checked.exit_code not in EXIT_CODES.values() or not checked.stdout.startswith("{"):
             _require_success("the check did not finish", checked)
     running, verdict = json.loads(booted.stdout), json.loads(checked.stdout)
     inside = [(title, seconds) for title, seconds in running["stages"]]

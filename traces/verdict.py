@@ -18,6 +18,7 @@ class Outcome(StrEnum):
 
 
 EXIT_CODES = {Outcome.PROVEN: 0, Outcome.DISPROVED: 1, Outcome.NOT_PROVEN: 2}
+ERROR_CODE = 3  # there is no verdict: no lab, a URL that is none, a capture that cannot be taken
 
 
 @dataclass(frozen=True, slots=True)
