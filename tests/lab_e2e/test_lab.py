@@ -57,6 +57,29 @@ def test_check_mptcp_says_no_of_a_server_without_mptcp(cli: Cli, lab: dict[str, 
     assert "disproved" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [("http://mptcp.test:81/", "curl: "), ("http://nowhere.test/", "address of nowhere.test")],
+    ids=["a server that is down", "a name that does not resolve"],
+)
+def test_check_mptcp_does_not_say_no_when_nothing_can_be_fetched(
+    cli: Cli, lab: dict[str, Any], url: str, why: str
+) -> None:
+    options = ("--page-url", url, "--json")
+    done = cli.inside("env", "INVOKE_MPSOCKS_CHECK_BULK_URL=", "invoke", "check-mptcp", *options)
+    assert done.returncode == 2
+    verdict = json.loads(done.stdout)
+    assert {finding["outcome"] for finding in verdict["findings"]} == {"not proven"}
+    assert why in verdict["findings"][0]["evidence"]
+
+
+def test_dry_check_mptcp_fetches_nothing(cli: Cli, lab: dict[str, Any]) -> None:
+    printed = succeeded(cli.inside("invoke", "--dry", "check-mptcp")).stdout
+    assert f"ip -4 route add {WEB_SERVER}/32 via {lab['route']} table main" in printed
+    assert f"-- {PAGE}" in printed
+    assert [step for step in cli.json_inside("status")["steps"] if step["scope"].startswith("check")] == []
+
+
 def test_curl_reaches_the_page_by_name_through_socks(cli: Cli, lab: dict[str, Any]) -> None:
     page = succeeded(cli.inside("curl", "-sS", "--socks5-hostname", lab["socks"], PAGE)).stdout
     assert page.strip() == YAY
