@@ -16,6 +16,7 @@ from lab.progress import Progress, Stage
 from lab.runner import Runner
 
 KIND = "images"
+# Images in the cache, of some hundred MiB each.
 KEPT = 6
 DISK_NAME = "guest.qcow2"
 # The packages, the tree, the raw file system and the qcow2 stand side by side for a while.

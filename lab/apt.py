@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from lab.cache import Cache, fingerprint
+from lab.cache import Cache, fingerprint, make_folder
 from lab.errors import BadInputError, MpsocksError
 from lab.runner import CommandError, Runner
 
@@ -168,7 +168,7 @@ class AptRoot:
         text = render_sources(archive.sources())
         root = cls(runner, cache.entry("apt", fingerprint(text)), archive)
         for name in ("lists/partial", "archives/partial"):
-            (root.folder / name).mkdir(parents=True, exist_ok=True)
+            make_folder(root.folder / name)
         (root.folder / "status").touch()
         (root.folder / "lab.sources").write_text(text)
         (root.folder / "apt.conf").write_text(root._configuration())

@@ -133,6 +133,11 @@ def test_a_suite_that_the_mirror_has_not_is_bad_input(tmp_path: Path, cache: Cac
         resolve(Runner(Context()), cache, "nosuch", Mirrors(f"file://{empty}"))
 
 
+def test_a_cache_that_cannot_be_made_is_told_with_the_setting() -> None:
+    with pytest.raises(MpsocksError, match="the folder /proc/x/apt/.* cannot be made"):
+        resolve(Runner(MockContext()), Cache(Path("/proc/x")), "trixie", MIRRORS)
+
+
 def test_a_mirror_that_does_not_answer_is_no_fault_of_the_suite(cache: Cache) -> None:
     with pytest.raises(MpsocksError, match="cannot be fetched") as caught:
         resolve(Runner(Context()), cache, "trixie", Mirrors("http://127.0.0.1:9/debian"))
