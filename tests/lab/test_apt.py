@@ -134,7 +134,7 @@ def test_a_suite_that_the_mirror_has_not_is_bad_input(tmp_path: Path, cache: Cac
 
 
 def test_a_cache_that_cannot_be_made_is_told_with_the_setting() -> None:
-    with pytest.raises(MpsocksError, match="the folder /proc/x/apt/.* cannot be made"):
+    with pytest.raises(MpsocksError, match=r"the folder /proc/x/apt/.* cannot be made"):
         resolve(Runner(MockContext()), Cache(Path("/proc/x")), "trixie", MIRRORS)
 
 
