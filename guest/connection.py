@@ -10,6 +10,7 @@ from pathlib import Path
 import paramiko
 from fabric import Config, Connection
 
+from lab.cache import make_folder
 from lab.context import Lab
 from lab.errors import MpsocksError
 from lab.keys import LabKeys, lab_keys
@@ -58,7 +59,7 @@ def known_hosts_file(lab: Lab) -> Path:
     path = lab.state / "known_hosts"
     if not lab.host.dry:
         keys = lab_keys(lab.cache, lab.host)
-        lab.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(lab.state, 0o700)
         path.write_text(keys.known_hosts((guest_address(), f"[{guest_address()}]:{FORWARDING_SSHD_PORT}")))
     return path
 

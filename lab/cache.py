@@ -46,10 +46,10 @@ def require_room(folder: Path, needed: int, purpose: str) -> None:
         )
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: Path, mode: int = 0o777) -> None:
     """Make a folder of the cache or of the state, with those above it; `MpsocksError` when that cannot be."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=mode)
     except OSError as error:
         raise MpsocksError(
             f"the folder {folder} cannot be made",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from lab.cache import Cache
+from lab.cache import Cache, make_folder
 from lab.journal import Journal
 from lab.libvirt_host import LibvirtHost
 from lab.progress import Progress
@@ -48,7 +48,7 @@ class Lab:
         if self.host.dry:
             yield
             return
-        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self.state, 0o700)
         with (self.state / "task.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.acceleration import KVM
+from lab.cache import existing_parent
 from lab.context import Lab
 from lab.errors import MpsocksError
 from lab.libvirt_host import EMBEDDED
@@ -109,7 +110,7 @@ def _kvm() -> Finding:
 
 
 def _room(folder: Path) -> Finding:
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    existing = existing_parent(folder)
     free = shutil.disk_usage(existing).free
     return Finding(
         "disk room", free >= ROOM, f"{free >> 30} GiB free at {existing}, a first build wants {ROOM >> 30}",

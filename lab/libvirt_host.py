@@ -72,8 +72,9 @@ class LibvirtHost:
             "arguments": arguments,
         }
         try:
+            # Not from the caller's folder (-P): there may be another `lab` in it.
             done = subprocess.run(
-                [sys.executable, "-m", "lab.libvirt_worker"],
+                [sys.executable, "-P", "-m", "lab.libvirt_worker"],
                 input=json.dumps(request), capture_output=True, text=True, check=False, timeout=LONGEST_REQUEST,
                 env={**os.environ, "PYTHONPATH": str(SOURCES)},
             )  # fmt: skip

@@ -50,7 +50,17 @@ def _version(host: libvirt.virConnect) -> int:
 
 
 def _domains(host: libvirt.virConnect) -> list[str]:
-    return [domain.name() for domain in host.listAllDomains() if domain.isActive()]
+    return [domain.name() for domain in host.listAllDomains() if _answers(domain)]
+
+
+def _answers(domain: libvirt.virDomain) -> bool:
+    """Whether its QEMU is there: until the driver has reached for it again, libvirt also lists one that has ended."""
+    try:
+        # Asks QEMU itself, and so waits for the driver; any such question would do.
+        domain.diskErrors()
+    except libvirt.libvirtError:
+        return False
+    return True
 
 
 def _create(host: libvirt.virConnect, xml: str) -> None:
