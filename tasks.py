@@ -189,9 +189,9 @@ def boot_socks(
     lab = with_options(lab, kernel={"stock": stock})
     chosen = choice(server, SocksServer, "--server"), choice(socksifier, Socksifier, "--socksifier")
     stays = detach or lab.host.dry
+    with lab.exclusive():
+        running = bring_up(lab, itf, gateway, *chosen, cold=cold)
     try:
-        with lab.exclusive():
-            running = bring_up(lab, itf, gateway, *chosen, cold=cold)
         report(running.as_json(), running.lines(), json)
         if not stays:
             print("^C ends and cleans", file=sys.stderr)

@@ -109,7 +109,7 @@ def test_without_the_guest_the_page_says_no(cli: Cli, lab: dict[str, Any]) -> No
 
 
 def test_a_second_lab_on_the_same_host_is_refused(cli: Cli, lab: dict[str, Any]) -> None:
-    done = cli.invoke_inside("boot-socks", "--itf", "wlan1", "--detach")
+    done = cli.invoke_inside("boot-socks", "--itf", "wlp1s0,wlan1")
     assert done.returncode == 1
     assert "already running" in done.stderr
     assert cli.json_inside("status")["guest_runs"]
