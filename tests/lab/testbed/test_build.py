@@ -46,7 +46,6 @@ def host_network(runner: Runner) -> list[object]:
 
 def test_a_testbed_comes_and_goes_and_leaves_nothing(runner: Runner, tmp_path: Path) -> None:
     network = host_network(runner)
-    files = Path("/etc/netns").exists()
     with standing(SMALL, runner, tmp_path) as plan:
         assert small_namespaces() == set(plan.namespace_names)
         servers = {pid for name in plan.namespace_names for pid in processes(name)}
@@ -54,7 +53,7 @@ def test_a_testbed_comes_and_goes_and_leaves_nothing(runner: Runner, tmp_path: P
         assert host_network(runner) == network
     assert small_namespaces() == set()
     assert not [pid for pid in servers if is_running(pid)]
-    assert Path("/etc/netns").exists() == files
+    assert not plan.resolv_conf.path.parent.exists()
 
 
 def test_with_interception_the_mobile_isp_is_silent_and_the_fixed_one_is_not(runner: Runner, tmp_path: Path) -> None:
