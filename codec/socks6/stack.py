@@ -5,6 +5,7 @@ A stack option is an option of kind 1 whose body is `leg (2 bits) level (6 bits)
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import IntEnum
 from struct import Struct
@@ -42,7 +43,7 @@ class Parity(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class StackOption:
+class StackOption(ABC):
     """The base of all; its children are what is sent."""
 
     leg: Leg
@@ -51,14 +52,14 @@ class StackOption:
     remote_leg_only: ClassVar[bool] = True
 
     @property
+    @abstractmethod
     def value(self) -> bytes:
         """The two octets behind leg, level and code."""
-        raise NotImplementedError
 
     @classmethod
+    @abstractmethod
     def parse(cls, leg: Leg, value: bytes) -> Self | None:
         """The option with these two value octets, or None when they mean nothing."""
-        raise NotImplementedError
 
     @property
     def body(self) -> bytes:

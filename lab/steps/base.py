@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -10,7 +11,7 @@ from lab.runner import Runner
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Step(ABC):
     """One change to the host. Its fields are plain JSON data: they are all that `undo` may need after a crash.
 
     `undo` must do the right thing whether `apply` ran wholly, in part or not at all, and when it is called twice.
@@ -23,23 +24,25 @@ class Step:
     """The fields that `prepared` fills in: what was there before, not what is wanted."""
 
     @property
+    @abstractmethod
     def subject(self) -> str:
         """What is changed, in a few words: two steps with the same subject want the same thing."""
-        raise NotImplementedError
 
     def prepared(self, host: Runner) -> Self:  # noqa: ARG002 - most steps have nothing to remember
         """The same step, knowing what `undo` will have to restore. Raises when the change must not be made."""
         return self
 
+    @abstractmethod
     def stands(self, host: Runner) -> bool:
         """Whether the change is in force now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def apply(self, host: Runner) -> None:
-        raise NotImplementedError
+        """Make the change."""
 
+    @abstractmethod
     def undo(self, host: Runner) -> None:
-        raise NotImplementedError
+        """Take it back, as far as it is there."""
 
     def wants_the_same_as(self, other: Step) -> bool:
         """Whether both ask for the same change, whatever was there before it."""
