@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 
 from codec import socks5
 from codec.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from codec.method import AuthenticationMethod
 from codec.socks6 import messages as socks6
 from codec.socks6 import wire
 
@@ -56,7 +57,7 @@ class Socks5Client(ClientConnection):
         self._method_chosen = False
 
     def open(self) -> bytes:
-        return socks5.encode_greeting(socks5.Greeting(bytes((socks5.Method.NONE,))))
+        return socks5.encode_greeting(socks5.Greeting(bytes((AuthenticationMethod.NONE,))))
 
     def receive(self, data: bytes) -> socks5.Reply | NeedData:
         self._buffer += data
@@ -64,7 +65,7 @@ class Socks5Client(ClientConnection):
             selected = socks5.decode_method_selection(self._buffer)
             if selected is NEED_DATA:
                 return NEED_DATA
-            if selected[0].method != socks5.Method.NONE:
+            if selected[0].method != AuthenticationMethod.NONE:
                 raise RemoteProtocolError("the proxy demands authentication")
             self._buffer = self._buffer[selected[1] :]
             self._method_chosen = True

@@ -15,6 +15,7 @@ from typing import TypeAlias
 from codec import socks5
 from codec.address import ANY_IPV4, Address
 from codec.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from codec.method import AuthenticationMethod
 from codec.reply import ReplyCode
 from codec.socks6 import messages as socks6
 from codec.socks6 import wire
@@ -39,7 +40,7 @@ class State(Enum):
 
 
 _METHOD_SELECTIONS = {
-    method: socks5.encode_method_selection(socks5.MethodSelection(method)) for method in socks5.Method
+    method: socks5.encode_method_selection(socks5.MethodSelection(method)) for method in AuthenticationMethod
 }
 _AUTHENTICATED = wire.encode_authentication_reply(socks6.AuthenticationReply(socks6.AuthenticationType.SUCCESS))
 
@@ -66,11 +67,11 @@ class ServerConnection:
             self._buffer = b""
             raise
 
-    def send_method(self, method: socks5.Method) -> bytes:
+    def send_method(self, method: AuthenticationMethod) -> bytes:
         """Answer a SOCKS 5 greeting."""
         if self.state is not State.METHOD_CHOICE:
             raise LocalProtocolError(f"no method can be chosen in state {self.state.name}")
-        self.state = State.BROKEN if method is socks5.Method.NONE_ACCEPTABLE else State.SOCKS5_REQUEST
+        self.state = State.BROKEN if method is AuthenticationMethod.NONE_ACCEPTABLE else State.SOCKS5_REQUEST
         return _METHOD_SELECTIONS[method]
 
     def send_reply(self, code: ReplyCode, address: Address = ANY_IPV4, port: int = 0, options: Options = ()) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 from codec.address import (
     ANY_IPV4,
@@ -17,19 +16,11 @@ from codec.address import (
 )
 from codec.command import COMMANDS, Command
 from codec.errors import NEED_DATA, NeedData, RemoteProtocolError
+from codec.method import METHODS, AuthenticationMethod
 from codec.reply import ReplyCode
 
 VERSION = 5
 _REPLY_CODES: dict[int, ReplyCode] = {code.value: code for code in ReplyCode if code is not ReplyCode.TIMED_OUT}
-
-
-class Method(IntEnum):
-    """Authentication methods (RFC 1928 section 3)."""
-
-    NONE = 0
-    GSSAPI = 1
-    USER_PASSWORD = 2
-    NONE_ACCEPTABLE = 0xFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +32,9 @@ class Greeting:
 
 @dataclass(frozen=True, slots=True)
 class MethodSelection:
-    """The server's choice; `NONE_ACCEPTABLE` ends the conversation."""
+    """The server's choice: a plain int when it is unknown; `NONE_ACCEPTABLE` ends the conversation."""
 
-    method: int
+    method: AuthenticationMethod | int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +88,7 @@ def decode_greeting(data: bytes) -> tuple[Greeting, int] | NeedData:
 def decode_method_selection(data: bytes) -> tuple[MethodSelection, int] | NeedData:
     """The method selection at the start of `data` and where it ends."""
     _check_version(data)
-    return (MethodSelection(data[1]), 2) if len(data) >= 2 else NEED_DATA
+    return (MethodSelection(METHODS.get(data[1], data[1])), 2) if len(data) >= 2 else NEED_DATA
 
 
 def decode_request(data: bytes) -> tuple[Request, int] | NeedData:

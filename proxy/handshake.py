@@ -10,6 +10,7 @@ from codec import socks5
 from codec.address import ANY_IPV4, Address
 from codec.command import Command
 from codec.errors import NEED_DATA, NeedData, RemoteProtocolError
+from codec.method import AuthenticationMethod
 from codec.reply import ReplyCode
 from codec.server import Event, Request, ServerConnection
 from codec.socks6 import messages as socks6
@@ -89,11 +90,11 @@ class Handshake:
 
     def _greeted(self, greeting: socks5.Greeting) -> Event | NeedData:
         self._session.protocol = "socks5"
-        if socks5.Method.NONE not in greeting.methods:
-            self._send(self._connection.send_method(socks5.Method.NONE_ACCEPTABLE))
+        if AuthenticationMethod.NONE not in greeting.methods:
+            self._send(self._connection.send_method(AuthenticationMethod.NONE_ACCEPTABLE))
             self._session.end("no acceptable authentication method")
             return NEED_DATA
-        if not self._send(self._connection.send_method(socks5.Method.NONE)):
+        if not self._send(self._connection.send_method(AuthenticationMethod.NONE)):
             self._session.end("client reset")
             return NEED_DATA
         return self._connection.receive(b"")

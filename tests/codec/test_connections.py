@@ -9,6 +9,7 @@ from codec.address import Address
 from codec.client import ClientConnection, Socks5Client, Socks6Client
 from codec.command import Command
 from codec.errors import NEED_DATA, LocalProtocolError, RemoteProtocolError
+from codec.method import AuthenticationMethod
 from codec.reply import ReplyCode
 from codec.server import Event, Request, ServerConnection, State
 from codec.socks6 import messages as socks6
@@ -41,7 +42,7 @@ class Dialogue:
             if not isinstance(event, socks5.Greeting):
                 self.early += self.server.leftover()
                 return
-            self.server.send_method(socks5.Method.NONE)
+            self.server.send_method(AuthenticationMethod.NONE)
             event = self.server.receive(b"")
 
 
@@ -84,7 +85,7 @@ def connect(client: ClientConnection, code: ReplyCode, split: int) -> tuple[obje
     server = ServerConnection()
     event = server.receive(client.open())
     if isinstance(event, socks5.Greeting):
-        assert client.receive(server.send_method(socks5.Method.NONE)) is NEED_DATA
+        assert client.receive(server.send_method(AuthenticationMethod.NONE)) is NEED_DATA
         server.receive(client.outgoing())
         assert client.outgoing() == b""
     answer = server.send_reply(code, BOUND, 4000) + EARLY
@@ -126,7 +127,7 @@ def test_other_protocols_are_named_and_answered_with_a_version_mismatch(octets: 
 def test_the_server_refuses_to_answer_out_of_turn() -> None:
     server = ServerConnection()
     with pytest.raises(LocalProtocolError):
-        server.send_method(socks5.Method.NONE)
+        server.send_method(AuthenticationMethod.NONE)
     with pytest.raises(LocalProtocolError):
         server.send_reply(ReplyCode.SUCCEEDED)
     with pytest.raises(LocalProtocolError):
@@ -140,7 +141,7 @@ def test_the_server_refuses_to_answer_out_of_turn() -> None:
 def test_nothing_follows_when_no_method_is_acceptable() -> None:
     server = ServerConnection()
     assert server.receive(b"\x05\x01\x02") == socks5.Greeting(b"\x02")
-    assert server.send_method(socks5.Method.NONE_ACCEPTABLE) == b"\x05\xff"
+    assert server.send_method(AuthenticationMethod.NONE_ACCEPTABLE) == b"\x05\xff"
     with pytest.raises(LocalProtocolError):
         server.receive(b"")
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from codec import socks5
 from codec.errors import NEED_DATA, RemoteProtocolError
+from codec.method import AuthenticationMethod
 from codec.server import ServerConnection, State
 from codec.socks6 import wire
 from tests.codec import messages
@@ -60,7 +61,7 @@ def test_a_server_survives_any_octets(octets: bytes, version: bytes) -> None:
     try:
         event = server.receive(version + octets)
         if isinstance(event, socks5.Greeting):
-            server.send_method(socks5.Method.NONE)
+            server.send_method(AuthenticationMethod.NONE)
             server.receive(b"")
     except RemoteProtocolError as error:
         reply = error.reply
