@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codec import socks5
+from codec import rfc1929, socks4, socks5
 from codec.errors import NEED_DATA, RemoteProtocolError
 from codec.method import AuthenticationMethod
 from codec.server import ServerConnection, State
@@ -19,6 +19,10 @@ from tests.codec import messages
 Encode = Callable[[Any], bytes]
 Decode = Callable[[bytes], Any]
 CODECS: dict[str, tuple[st.SearchStrategy[Any], Encode, Decode]] = {
+    "socks4-request": (messages.SOCKS4_REQUEST, socks4.encode_request, socks4.decode_request),
+    "socks4-reply": (messages.SOCKS4_REPLY, socks4.encode_reply, socks4.decode_reply),
+    "user-password": (messages.USER_PASSWORD, rfc1929.encode_user_password, rfc1929.decode_user_password),
+    "user-password-status": (messages.USER_PASSWORD_STATUS, rfc1929.encode_status, rfc1929.decode_status),
     "socks5-greeting": (messages.SOCKS5_GREETING, socks5.encode_greeting, socks5.decode_greeting),
     "socks5-method": (messages.SOCKS5_SELECTION, socks5.encode_method_selection, socks5.decode_method_selection),
     "socks5-request": (messages.SOCKS5_REQUEST, socks5.encode_request, socks5.decode_request),
@@ -52,6 +56,25 @@ def test_any_octets_decode_need_more_or_are_refused(name: str, octets: bytes) ->
     except RemoteProtocolError:
         return
     assert decoded is NEED_DATA or decoded[1] <= len(octets)
+
+
+@given(datagram=messages.SOCKS5_DATAGRAM)
+def test_a_socks5_datagram_survives_the_wire_and_is_never_partial(datagram: socks5.Datagram) -> None:
+    packet = socks5.encode_datagram(datagram)
+    decoded = socks5.decode_datagram(bytearray(packet))
+    assert decoded == datagram
+    assert hash(decoded) == hash(datagram)
+    with pytest.raises(RemoteProtocolError):
+        socks5.decode_datagram(packet[: len(packet) - len(datagram.data) - 1])
+
+
+@given(octets=st.binary(max_size=64))
+def test_any_socks5_packet_is_a_datagram_or_refused(octets: bytes) -> None:
+    try:
+        decoded = socks5.decode_datagram(octets)
+    except RemoteProtocolError:
+        return
+    assert octets.endswith(decoded.data)
 
 
 @given(octets=st.binary(max_size=64), version=st.sampled_from([b"\x05\x01\x00", b"\x06", b""]))
