@@ -17,7 +17,7 @@ from codec.socks6 import wire
 from tests.codec import messages
 
 Encode = Callable[[Any], bytes]
-Decode = Callable[[bytes], Any]
+Decode = Callable[[Any], Any]
 CODECS: dict[str, tuple[st.SearchStrategy[Any], Encode, Decode]] = {
     "socks4-request": (messages.SOCKS4_REQUEST, socks4.encode_request, socks4.decode_request),
     "socks4-reply": (messages.SOCKS4_REPLY, socks4.encode_reply, socks4.decode_reply),
@@ -34,6 +34,8 @@ CODECS: dict[str, tuple[st.SearchStrategy[Any], Encode, Decode]] = {
     "operation-reply": (messages.OPERATION_REPLY, wire.encode_operation_reply, wire.decode_operation_reply),
 }  # fmt: skip
 EVERY_CODEC = pytest.mark.parametrize("name", CODECS)
+# Those that also take a bytearray, which the caller may change afterwards.
+CODECS_OF_BUFFERS = [name for name in CODECS if name.startswith(("socks4", "socks5", "user"))]
 
 
 @EVERY_CODEC
@@ -45,6 +47,16 @@ def test_a_message_survives_the_wire_and_its_prefixes_need_more(name: str, data:
     assert decode(octets + b"next") == (message, len(octets))
     cut = data.draw(st.integers(0, len(octets) - 1))
     assert decode(octets[:cut]) is NEED_DATA
+
+
+@pytest.mark.parametrize("name", CODECS_OF_BUFFERS)
+@given(data=st.data())
+def test_a_message_does_not_hold_on_to_a_mutable_buffer(name: str, data: st.DataObject) -> None:
+    strategy, encode, decode = CODECS[name]
+    message = data.draw(strategy)
+    decoded, _ = decode(bytearray(encode(message)))
+    assert decoded == message
+    assert hash(decoded) == hash(message)
 
 
 @EVERY_CODEC
