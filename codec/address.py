@@ -42,8 +42,11 @@ class Address:
 
     @property
     def name_octets(self) -> bytes:
-        """A domain name as it stands on the wire."""
-        return self.host.encode("ascii", "surrogateescape")
+        """A domain name as it stands on the wire. `LocalProtocolError` for one that would need IDNA (RFC 5891)."""
+        try:
+            return self.host.encode("ascii", "surrogateescape")
+        except UnicodeEncodeError:
+            raise LocalProtocolError(f"the name {self.host!r} is not in its ASCII form (xn--…)") from None
 
 
 ANY_IPV4 = Address(AddressType.IPV4, "0.0.0.0")
@@ -66,12 +69,12 @@ def encode_name(address: Address) -> bytes:
     return bytes((len(name),)) + name
 
 
-def decode_ipv4(octets: bytes) -> Address:
+def decode_ipv4(octets: bytes | bytearray) -> Address:
     """The address that 4 octets in network order stand for."""
     return Address(AddressType.IPV4, inet_ntop(AF_INET, octets))
 
 
-def decode_ipv6(octets: bytes) -> Address:
+def decode_ipv6(octets: bytes | bytearray) -> Address:
     """The address that 16 octets in network order stand for."""
     return Address(AddressType.IPV6, inet_ntop(AF_INET6, octets))
 

@@ -22,6 +22,10 @@ class RemoteProtocolError(ProtocolError):
         self.reply = reply
 
 
+class VersionMismatchError(RemoteProtocolError):
+    """The peer speaks another version, or another protocol."""
+
+
 class Need(Enum):
     """What a decoder returns instead of a message."""
 

@@ -19,3 +19,7 @@ class ReplyCode(IntEnum):
     ADDRESS_TYPE_NOT_SUPPORTED = 8
     TIMED_OUT = 9
     """SOCKSv6 only: SOCKS 5 says `HOST_UNREACHABLE` for it."""
+
+
+REPLY_CODES: dict[int, ReplyCode] = {code.value: code for code in ReplyCode}
+"""By octet."""

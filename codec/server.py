@@ -1,28 +1,36 @@
 """The proxy's side of a SOCKS conversation, sans-IO: one listener, every version, told apart by the first octet.
 
-Feed what arrives to `receive` and act on the event it returns; the `send_*` methods return octets to send. After a
-request the conversation is the caller's: `leftover` hands over what the client sent behind it (false start).
+Feed what arrives to `receive` and act on the event it returns; the `send_*` methods return octets to send. Once the
+request needs no more talk the conversation is the caller's: `leftover` hands over what the client sent behind it.
 
-    SOCKS 5   Greeting -> send_method -> socks5.Request -> send_reply
-    SOCKSv6                              socks6.Request -> send_reply (with the authentication reply in front)
+    SOCKS 4   Request                                             -> send_reply
+    SOCKS 5   Greeting -> send_method [-> UserPassword -> send_authentication] -> Request -> send_reply
+    SOCKSv6   Request [-> send_method -> UserPassword] [-> send_authentication] -> send_reply
+
+After a successful BIND a second `send_reply` is due; after a successful UDP ASSOCIATE of SOCKSv6 `receive` goes on with
+datagrams, and `send_udp` answers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import TypeAlias
 
-from codec import socks5
-from codec.address import ANY_IPV4, Address
-from codec.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from codec import rfc1929, socks4, socks5
+from codec.address import ANY_IPV4, Address, AddressType
+from codec.command import Command
+from codec.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError, VersionMismatchError
 from codec.method import AuthenticationMethod
 from codec.reply import ReplyCode
-from codec.socks6 import messages as socks6
-from codec.socks6 import wire
-from codec.socks6.options import Options
+from codec.socks6 import dialect, messages, udp
+from codec.socks6.dialect import DEFAULT_DIALECTS, DRAFT_11, Dialect, Dialects
+from codec.socks6.draft04 import messages as messages04
+from codec.socks6.option_list import Options
 
-Request: TypeAlias = socks5.Request | socks6.Request
-Event: TypeAlias = socks5.Greeting | Request
+Request: TypeAlias = socks4.Request | socks5.Request | dialect.Request
+Event: TypeAlias = socks5.Greeting | rfc1929.UserPassword | Request | udp.Datagram
+Decoded: TypeAlias = tuple[Event, int] | NeedData
 
 
 class State(Enum):
@@ -31,10 +39,21 @@ class State(Enum):
     FIRST_OCTET = auto()
     GREETING = auto()
     METHOD_CHOICE = auto()
+    CREDENTIALS = auto()
+    """SOCKS 5: the request comes after the user name and password."""
+    VERDICT = auto()
+    SOCKS4_REQUEST = auto()
     SOCKS5_REQUEST = auto()
     SOCKS6_REQUEST = auto()
+    SOCKS4_REPLY = auto()
     SOCKS5_REPLY = auto()
     SOCKS6_REPLY = auto()
+    """An authentication reply, or an operation reply with a successful one in front."""
+    LATE_CREDENTIALS = auto()
+    """SOCKSv6: initial data, user name and password come behind the request."""
+    LATE_VERDICT = auto()
+    OPERATION_REPLY = auto()
+    DATAGRAMS = auto()
     REPLIED = auto()
     BROKEN = auto()
 
@@ -42,86 +61,218 @@ class State(Enum):
 _METHOD_SELECTIONS = {
     method: socks5.encode_method_selection(socks5.MethodSelection(method)) for method in AuthenticationMethod
 }
-_AUTHENTICATED = wire.encode_authentication_reply(socks6.AuthenticationReply(socks6.AuthenticationType.SUCCESS))
+_REPLY_STATES = frozenset({State.SOCKS4_REPLY, State.SOCKS5_REPLY, State.SOCKS6_REPLY, State.OPERATION_REPLY})
+_RECEIVING = frozenset({
+    State.FIRST_OCTET, State.GREETING, State.CREDENTIALS, State.SOCKS4_REQUEST, State.SOCKS5_REQUEST,
+    State.SOCKS6_REQUEST, State.LATE_CREDENTIALS, State.DATAGRAMS,
+})  # fmt: skip
+_DECODERS: dict[State, tuple[Callable[[bytes | bytearray], Decoded], State]] = {
+    State.GREETING: (socks5.decode_greeting, State.METHOD_CHOICE),
+    State.CREDENTIALS: (rfc1929.decode_user_password, State.VERDICT),
+    State.SOCKS4_REQUEST: (socks4.decode_request, State.SOCKS4_REPLY),
+    State.SOCKS5_REQUEST: (socks5.decode_request, State.SOCKS5_REPLY),
+}
+_REQUESTS = (socks5.Request, messages.Request, socks4.Request, messages04.Request)
+_DATA_STATES = _REPLY_STATES | {State.REPLIED}
 
 
 class ServerConnection:
-    """One client. Holds no more than one message and what came in the same `receive` behind it."""
+    """One client. Holds no more than one message, initial data, and what came in the same `receive` behind them.
 
-    __slots__ = ("_buffer", "state")
+    `dialects` says by version octet which SOCKSv6 is spoken.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_buffer", "_command", "_dialect", "_dialects", "_early", "_initial", "state")
+
+    def __init__(self, dialects: Dialects = DEFAULT_DIALECTS) -> None:
         self.state = State.FIRST_OCTET
-        self._buffer = b""
+        self._buffer: bytes | bytearray = b""
+        self._dialects = dialects
+        self._dialect: Dialect = DRAFT_11
+        self._command: Command | int = Command.NOOP
+        self._initial = 0
+        """Octets of initial data that the client announced."""
+        self._early = b""
+        """Initial data that stood before a negotiation."""
 
     def receive(self, data: bytes) -> Event | NeedData:
         """Take octets (none to look for a further event in those at hand); return the event they complete.
 
         Raises `RemoteProtocolError`, with the reply to send before closing.
         """
-        buffer = self._buffer = self._buffer + data if self._buffer else data
+        if self.state not in _RECEIVING:
+            raise self._out_of_turn("nothing is to be received")
+        buffer = self._gather(data)
         try:
-            return self._next_event(buffer)
+            decoded, then = self._decode(buffer)
         except RemoteProtocolError:
             self.state = State.BROKEN
             self._buffer = b""
             raise
-
-    def send_method(self, method: AuthenticationMethod) -> bytes:
-        """Answer a SOCKS 5 greeting."""
-        if self.state is not State.METHOD_CHOICE:
-            raise LocalProtocolError(f"no method can be chosen in state {self.state.name}")
-        self.state = State.BROKEN if method is AuthenticationMethod.NONE_ACCEPTABLE else State.SOCKS5_REQUEST
-        return _METHOD_SELECTIONS[method]
-
-    def send_reply(self, code: ReplyCode, address: Address = ANY_IPV4, port: int = 0, options: Options = ()) -> bytes:
-        """Answer a request; `options` go to SOCKSv6 clients only."""
-        state, self.state = self.state, State.REPLIED
-        if state is State.SOCKS5_REPLY:
-            return socks5.encode_reply(socks5.Reply(code, address, port))
-        if state is State.SOCKS6_REPLY:
-            return _AUTHENTICATED + wire.encode_operation_reply(socks6.OperationReply(code, address, port, options))
-        self.state = state
-        raise LocalProtocolError(f"there is no request to answer in state {state.name}")
-
-    def leftover(self) -> bytes:
-        """The octets that came behind the request, once: a second call returns nothing."""
-        if self.state not in _REQUEST_TAKEN:
-            raise LocalProtocolError(f"the octets at hand are not data yet in state {self.state.name}")
-        data, self._buffer = self._buffer, b""
-        return data
-
-    def _next_event(self, buffer: bytes) -> Event | NeedData:
-        if self.state is State.FIRST_OCTET:
-            if not buffer:
-                return NEED_DATA
-            self.state = _first_state(buffer)
-        if self.state is State.SOCKS5_REQUEST:
-            return self._taken(socks5.decode_request(buffer), State.SOCKS5_REPLY)
-        if self.state is State.GREETING:
-            return self._taken(socks5.decode_greeting(buffer), State.METHOD_CHOICE)
-        if self.state is State.SOCKS6_REQUEST:
-            return self._taken(wire.decode_request(buffer), State.SOCKS6_REPLY)
-        raise LocalProtocolError(f"nothing is to be received in state {self.state.name}")
-
-    def _taken(self, decoded: tuple[Event, int] | NeedData, then: State) -> Event | NeedData:
         if decoded is NEED_DATA:
             return NEED_DATA
         event, end = decoded
-        self._buffer = self._buffer[end:]
+        self._buffer = bytes(buffer[end:])
         self.state = then
+        if isinstance(event, _REQUESTS):
+            self._command = event.command
         return event
 
+    def send_method(self, method: AuthenticationMethod) -> bytes:
+        """Choose a method: in SOCKS 5 in answer to a greeting, in SOCKSv6 when a request is not good enough as it is.
 
-_REQUEST_TAKEN = frozenset({State.SOCKS5_REPLY, State.SOCKS6_REPLY, State.REPLIED})
+        Then `receive` waits for a user name and password, for the request (after `NONE`, SOCKS 5 only), or the client
+        must close.
+        """
+        if method not in _CHOICES:
+            raise LocalProtocolError(f"{method.name} cannot be negotiated here")
+        if self.state is State.METHOD_CHOICE:
+            self.state = _AFTER_SOCKS5_CHOICE[method]
+            return _METHOD_SELECTIONS[method]
+        if self.state is State.SOCKS6_REPLY and method is not AuthenticationMethod.NONE:
+            negotiates = method is AuthenticationMethod.USER_PASSWORD
+            self.state = State.LATE_CREDENTIALS if negotiates else State.BROKEN
+            return self._dialect.demand(method)
+        raise self._out_of_turn("no method can be chosen")
+
+    def send_authentication(self, success: bool, options: Options = ()) -> bytes:
+        """Say what became of a user name and password, or, in SOCKSv6, of the request; `options` for SOCKSv6 only."""
+        status = rfc1929.encode_status(rfc1929.UserPasswordStatus(success))
+        if self.state is State.VERDICT:
+            self.state = State.SOCKS5_REQUEST if success else State.BROKEN
+            return status
+        if self.state not in (State.SOCKS6_REPLY, State.LATE_VERDICT):
+            raise self._out_of_turn("there is nothing to authenticate")
+        octets = self._dialect.authentication(success, options)
+        if self.state is State.LATE_VERDICT:
+            octets = status + octets
+        self.state = State.OPERATION_REPLY if success else State.BROKEN
+        return octets
+
+    def send_reply(self, code: ReplyCode, address: Address = ANY_IPV4, port: int = 0, options: Options = ()) -> bytes:
+        """Answer a request, a second time when a BIND has its peer; `options` go to SOCKSv6 clients only."""
+        state = self.state
+        if state is State.SOCKS6_REPLY or state is State.OPERATION_REPLY:
+            octets = self._dialect.operation(code, address, port, options, self._initial)
+            if state is State.SOCKS6_REPLY:
+                octets = self._dialect.authenticated + octets
+        elif state is State.SOCKS5_REPLY:
+            octets = socks5.encode_reply(socks5.Reply(code, address, port))
+        elif state is State.SOCKS4_REPLY:
+            octets = _socks4_reply(code, address, port)
+        else:
+            raise self._out_of_turn("there is no request to answer")
+        self.state = self._after_reply(code)
+        return octets
+
+    def send_udp(self, message: udp.UdpMessage) -> bytes:
+        """A message of a SOCKSv6 UDP association, over its TCP connection."""
+        if self.state is not State.DATAGRAMS:
+            raise self._out_of_turn("there is no UDP association")
+        return udp.encode_udp(message, self._dialect.version)
+
+    def leftover(self) -> bytes:
+        """What the client sent behind its request, initial data first, once: a second call returns nothing new."""
+        if self.state not in _DATA_STATES:
+            raise self._out_of_turn("the octets at hand are not data")
+        data = self._early + self._buffer
+        self._early = self._buffer = b""
+        return data
+
+    def _gather(self, data: bytes) -> bytes | bytearray:
+        """All octets at hand. Appending to a bytearray keeps a message that trickles in from being copied each time."""
+        if not self._buffer:
+            self._buffer = data
+        elif data:
+            if not isinstance(self._buffer, bytearray):
+                self._buffer = bytearray(self._buffer)
+            self._buffer += data
+        return self._buffer
+
+    def _decode(self, buffer: bytes | bytearray) -> tuple[Decoded, State]:
+        """The event at the start of the buffer, if it is whole, and the state behind it."""
+        if self.state is State.FIRST_OCTET:
+            if not buffer:
+                return NEED_DATA, self.state
+            self._recognise(buffer)
+        if self.state is State.SOCKS6_REQUEST:
+            decoded = self._dialect.decode_request(buffer)
+            if decoded is not NEED_DATA:
+                self._initial = self._dialect.initial_data_length(decoded[0])
+            return decoded, State.SOCKS6_REPLY
+        if self.state is State.LATE_CREDENTIALS:
+            return self._late_credentials(buffer), State.LATE_VERDICT
+        if self.state is State.DATAGRAMS:
+            return _datagram(udp.decode_udp(buffer, self._dialect.version)), State.DATAGRAMS
+        decode, then = _DECODERS[self.state]
+        return decode(buffer), then
+
+    def _recognise(self, buffer: bytes | bytearray) -> None:
+        """Tell the version by the first octet."""
+        first = buffer[0]
+        spoken = self._dialects.get(first)
+        if spoken is not None:
+            self._dialect = spoken
+            self.state = State.SOCKS6_REQUEST
+        elif first == socks5.VERSION:
+            self.state = State.GREETING
+        elif first == socks4.VERSION:
+            self.state = State.SOCKS4_REQUEST
+        else:
+            # Both are common mistakes in a browser's or a tool's settings: name them.
+            guess = (
+                ": this looks like TLS" if first == 0x16 else ": this looks like HTTP" if chr(first).isalpha() else ""
+            )
+            spoken = next(iter(self._dialects.values()), DRAFT_11)
+            raise VersionMismatchError(f"unknown version octet {first}{guess}", spoken.version_mismatch())
+
+    def _late_credentials(self, buffer: bytes | bytearray) -> Decoded:
+        """Initial data are put aside; what follows them must be an RFC 1929 request."""
+        initial = self._initial
+        if len(buffer) < initial:
+            return NEED_DATA
+        try:
+            decoded = rfc1929.decode_user_password(buffer[initial:])
+        except RemoteProtocolError as error:
+            refusal = error.reply + self._dialect.authentication(False)
+            raise RemoteProtocolError(str(error), refusal) from None
+        if decoded is NEED_DATA:
+            return NEED_DATA
+        self._early = bytes(buffer[:initial])
+        return decoded[0], initial + decoded[1]
+
+    def _after_reply(self, code: ReplyCode) -> State:
+        if code is ReplyCode.SUCCEEDED:
+            if self._command is Command.BIND:
+                self._command = Command.NOOP
+                return State.OPERATION_REPLY if self.state is State.SOCKS6_REPLY else self.state
+            if self._command is Command.UDP_ASSOCIATE and self.state is not State.SOCKS5_REPLY:
+                return State.DATAGRAMS
+        return State.REPLIED
+
+    def _out_of_turn(self, what: str) -> LocalProtocolError:
+        return LocalProtocolError(f"{what} in state {self.state.name}")
 
 
-def _first_state(buffer: bytes) -> State:
-    if buffer[0] == socks5.VERSION:
-        return State.GREETING
-    if buffer[0] == socks6.VERSION:
-        return State.SOCKS6_REQUEST
-    # Both are common mistakes in a browser's or a tool's settings: name them.
-    guess = ": this looks like TLS" if buffer[0] == 0x16 else ": this looks like HTTP" if buffer[:1].isalpha() else ""
-    mismatch = wire.encode_version_mismatch(socks6.VersionMismatch())
-    raise RemoteProtocolError(f"unknown version octet {buffer[0]}{guess}", mismatch)
+_AFTER_SOCKS5_CHOICE = {
+    AuthenticationMethod.NONE: State.SOCKS5_REQUEST,
+    AuthenticationMethod.USER_PASSWORD: State.CREDENTIALS,
+    AuthenticationMethod.NONE_ACCEPTABLE: State.BROKEN,
+}
+_CHOICES = frozenset(_AFTER_SOCKS5_CHOICE)
+
+
+def _socks4_reply(code: ReplyCode, address: Address, port: int) -> bytes:
+    granted = code is ReplyCode.SUCCEEDED
+    result = socks4.ResultCode.GRANTED if granted else socks4.ResultCode.REJECTED_OR_FAILED
+    # It can say an IPv4 address only; to most clients of a CONNECT it means nothing.
+    return socks4.encode_reply(socks4.Reply(result, address if address.type is AddressType.IPV4 else ANY_IPV4, port))
+
+
+def _datagram(decoded: tuple[udp.UdpMessage, int] | NeedData) -> tuple[udp.Datagram, int] | NeedData:
+    if decoded is NEED_DATA:
+        return NEED_DATA
+    message, end = decoded
+    if not isinstance(message, udp.Datagram):
+        raise RemoteProtocolError("a client sends datagrams, and no other UDP message")
+    return message, end

@@ -6,16 +6,18 @@ from select import EPOLLHUP, EPOLLIN, EPOLLRDHUP
 from socket import MSG_DONTWAIT, MSG_NOSIGNAL, SocketType
 from typing import TYPE_CHECKING
 
-from codec import socks5
+from codec import socks4, socks5
 from codec.address import ANY_IPV4, Address
 from codec.command import Command
 from codec.errors import NEED_DATA, NeedData, RemoteProtocolError
 from codec.method import AuthenticationMethod
 from codec.reply import ReplyCode
+from codec.rfc1929 import UserPassword
 from codec.server import Event, Request, ServerConnection
 from codec.socks6 import messages as socks6
-from codec.socks6.options import Options, find_option
+from codec.socks6.option_list import Options, find_option
 from codec.socks6.stack import Leg, Multipath
+from codec.socks6.udp import Datagram
 
 if TYPE_CHECKING:
     from proxy.session import Session
@@ -84,7 +86,8 @@ class Handshake:
             return True
         if event is NEED_DATA:
             return self._session.is_over
-        assert not isinstance(event, socks5.Greeting)
+        # No credentials were asked for and no association was granted: what else comes is a request.
+        assert not isinstance(event, socks5.Greeting | UserPassword | Datagram)
         self._requested(event)
         return True
 
@@ -106,6 +109,8 @@ class Handshake:
             self._options = request.options
             multipath = find_option(request.options, Multipath)
             session.wants_multipath = multipath is None or multipath.wanted
+        elif isinstance(request, socks4.Request):
+            session.protocol = "socks4"
         session.destination, session.port = request.address, request.port
         if request.command is Command.CONNECT:
             session.connect()

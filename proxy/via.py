@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from codec.address import Address
 from codec.client import Socks6Client
 from codec.command import Command
-from codec.errors import NEED_DATA, RemoteProtocolError
+from codec.errors import RemoteProtocolError
 from codec.reply import ReplyCode
 from codec.socks6.messages import OperationReply, Request
-from codec.socks6.options import find_option
+from codec.socks6.option_list import find_option
 from codec.socks6.stack import Leg, Multipath
 from proxy.relay import READABLE
 
@@ -51,13 +51,13 @@ class ViaHandshake:
                 data = sock.recv(LARGEST_READ, MSG_DONTWAIT)
                 if not data:
                     self._client.receive_end()
-                reply = self._client.receive(data)
+                reply = self._client.receive_reply(data)
             except BlockingIOError:
                 return
             except (OSError, RemoteProtocolError):
                 self._fail(ReplyCode.GENERAL_FAILURE)
                 return
-            if reply is not NEED_DATA:
+            if isinstance(reply, OperationReply):
                 self._replied(sock, reply, mask)
                 return
 

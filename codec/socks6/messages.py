@@ -8,9 +8,10 @@ from enum import IntEnum
 from codec.address import ANY_IPV4, Address
 from codec.command import Command
 from codec.reply import ReplyCode
-from codec.socks6.options import Options
+from codec.socks6.option_list import Options
 
 VERSION = 6
+"""The version octet of every message. Peers that follow a draft closely ship others, such as 0xcf or 0xd4."""
 
 
 class AuthenticationType(IntEnum):
@@ -33,6 +34,8 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class VersionMismatch:
     """The proxy's answer to a request of another version: one octet, its own version."""
+
+    version: int = VERSION
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,21 @@
 """Stack options: what a client asks of the TCP/IP stack on either side of the proxy (draft-11 "Stack options").
 
-A stack option is an option of kind 1 whose body is `leg (2 bits) level (6 bits) | code | value (2 octets)`.
+A stack option is an option of kind 1 whose body is `leg (2 bits) level (6 bits) | code | value (2 octets)`. From a
+client it says what is wished, from a proxy what is so.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from collections.abc import Hashable
 from dataclasses import dataclass
 from enum import IntEnum
-from struct import Struct
+from functools import lru_cache
 from typing import ClassVar, Self
 
-STACK_KIND = 1
+from codec.errors import LocalProtocolError, RemoteProtocolError
+from codec.socks6.option import Option, OptionKind, Place, choice, flag, named, number, option
+
 BODY_LENGTH = 4
-_U16 = Struct(">H")
 
 
 class Leg(IntEnum):
@@ -42,175 +44,142 @@ class Parity(IntEnum):
     ODD = 2
 
 
+_LEGS = {leg.value: leg for leg in Leg}
+
+
 @dataclass(frozen=True, slots=True)
-class StackOption(ABC):
+class StackOption(Option):
     """The base of all; its children are what is sent."""
 
     leg: Leg
+    kind = OptionKind.STACK
+    places = Place.REQUEST | Place.OPERATION_REPLY
+    alignment = 2
     level: ClassVar[Level]
     code: ClassVar[int]
     remote_leg_only: ClassVar[bool] = True
 
     @property
-    @abstractmethod
-    def value(self) -> bytes:
-        """The two octets behind leg, level and code."""
-
-    @classmethod
-    @abstractmethod
-    def parse(cls, leg: Leg, value: bytes) -> Self | None:
-        """The option with these two value octets, or None when they mean nothing."""
-
-    @property
     def body(self) -> bytes:
-        """The four octets behind the option's kind and length."""
-        return bytes((self.leg << 6 | self.level, self.code)) + self.value
-
-
-@dataclass(frozen=True, slots=True)
-class Octet(StackOption):
-    """An option whose value is one octet."""
-
-    octet: int
-    remote_leg_only = False
-
-    @property
-    def value(self) -> bytes:
-        return bytes((self.octet, 0))
+        if self.remote_leg_only and self.leg is not Leg.PROXY_REMOTE:
+            raise LocalProtocolError(f"{type(self).__name__} is for the leg between proxy and remote host only")
+        return bytes((self.leg << 6 | self.level, self.code)) + self.layout.pack(self)
 
     @classmethod
-    def parse(cls, leg: Leg, value: bytes) -> Self | None:
-        return cls(leg, value[0])
-
-
-@dataclass(frozen=True, slots=True)
-class Number(StackOption):
-    """An option whose value is a number of two octets."""
-
-    number: int
+    def parse(cls, body: bytes) -> Self | None:
+        leg = _LEGS.get(body[0] >> 6)
+        if leg is None or (cls.remote_leg_only and leg is not Leg.PROXY_REMOTE):
+            raise RemoteProtocolError(f"{cls.__name__} is not for leg {body[0] >> 6}")
+        return cls(leg, *cls.layout.unpack(body[2:]))
 
     @property
-    def value(self) -> bytes:
-        return _U16.pack(self.number)
-
-    @classmethod
-    def parse(cls, leg: Leg, value: bytes) -> Self | None:
-        return cls(leg, _U16.unpack(value)[0])
-
-
-@dataclass(frozen=True, slots=True)
-class Choice(StackOption):
-    """An option that is wanted or not (from a client), had or not (from a proxy). On the wire 2 is yes, 1 is no."""
-
-    wanted: bool
+    def subjects(self) -> tuple[Hashable, ...]:
+        return tuple((type(self), leg) for leg in (Leg.CLIENT_PROXY, Leg.PROXY_REMOTE) if self.leg & leg)
 
     @property
-    def value(self) -> bytes:
-        return b"\2\0" if self.wanted else b"\1\0"
-
-    @classmethod
-    def parse(cls, leg: Leg, value: bytes) -> Self | None:
-        return cls(leg, value[0] == 2) if value[0] in (1, 2) else None
+    def value(self) -> Hashable:
+        return self.layout.values(self)
 
 
-class Tos(Octet):
+@option
+class Tos(StackOption):
     """The whole TOS or traffic class octet, ECN bits included."""
 
-    __slots__ = ()
     level = Level.IP
     code = 1
+    remote_leg_only = False
+    tos: int = number(1)
 
 
-class Ttl(Octet):
-    """The TTL or hop limit."""
-
-    __slots__ = ()
-    level = Level.IP
-    code = 3
-
-
-class HappyEyeballs(Choice):
+@option
+class HappyEyeballs(StackOption):
     """Race the addresses of a name (RFC 8305)."""
 
-    __slots__ = ()
     level = Level.IP
     code = 2
+    wanted: bool = choice("not desired, not performed", "desired, attempted")
 
 
-class NoFragmentation(Choice):
+@option
+class Ttl(StackOption):
+    """The TTL or hop limit."""
+
+    level = Level.IP
+    code = 3
+    remote_leg_only = False
+    ttl: int = number(1)
+
+
+@option
+class NoFragmentation(StackOption):
     """`wanted`: packets must not be fragmented (IPv4: the DF bit)."""
 
-    __slots__ = ()
     level = Level.IP
     code = 4
     remote_leg_only = False
+    wanted: bool = choice("fragmentation allowed, not enforced", "fragmentation not desired, enforced")
 
 
-class FastOpen(Number):
-    """TCP Fast Open; the number bounds the octets in the SYN, 0 for no bound."""
+@option
+class TcpFastOpen(StackOption):
+    """TCP Fast Open (RFC 7413); the payload size in octets bounds what the SYN carries, 0 for no bound."""
 
-    __slots__ = ()
     level = Level.TCP
     code = 1
+    payload_size: int = number(2)
 
 
-class Multipath(Choice):
-    """MPTCP towards the remote host."""
+@option
+class Multipath(StackOption):
+    """MPTCP (RFC 8684) towards the remote host."""
 
-    __slots__ = ()
     level = Level.TCP
     code = 2
+    wanted: bool = choice("not desired, not available", "desired, available")
 
 
-class ListenBacklog(Number):
+@option
+class ListenBacklog(StackOption):
     """The backlog of a BIND; 0 in a reply: none was issued."""
 
-    __slots__ = ()
     level = Level.TCP
     code = 3
+    backlog: int = number(2)
 
 
-class UdpError(Choice):
+@option
+class UdpError(StackOption):
     """Errors of a UDP association are reported to the client."""
 
-    __slots__ = ()
     level = Level.UDP
     code = 1
+    wanted: bool = choice("not desired, not available", "desired, available")
 
 
-@dataclass(frozen=True, slots=True)
+@option
 class PortParity(StackOption):
     """The parity that a UDP port should have, and whether its neighbour is to be reserved."""
 
-    parity: Parity
-    reserve: bool
     level = Level.UDP
     code = 2
-
-    @property
-    def value(self) -> bytes:
-        return bytes((self.parity, self.reserve))
-
-    @classmethod
-    def parse(cls, leg: Leg, value: bytes) -> Self | None:
-        return cls(leg, Parity(value[0]), bool(value[1])) if value[0] <= Parity.ODD and value[1] <= 1 else None
+    parity: Parity = named(Parity)
+    reserve: bool = flag()
 
 
 STACK_OPTIONS: dict[tuple[int, int], type[StackOption]] = {
     (option.level.value, option.code): option
     for option in (
-        Tos, HappyEyeballs, Ttl, NoFragmentation, FastOpen, Multipath, ListenBacklog, UdpError, PortParity,
+        Tos, HappyEyeballs, Ttl, NoFragmentation, TcpFastOpen, Multipath, ListenBacklog, UdpError, PortParity,
     )
 }  # fmt: skip
 """Every stack option by level and code."""
 
 
+# Clients ask for the same few again and again. An entry is small, and the cache holds only so many.
+@lru_cache(maxsize=1024)
 def parse_stack_option(body: bytes) -> StackOption | None:
-    """The stack option with this body, or None when it is unknown or makes no sense: it is then ignored."""
-    if len(body) != BODY_LENGTH or body[0] < 0x40:
-        return None
+    """The stack option with this body, or None when it is unknown. `RemoteProtocolError` for a body that cannot be."""
+    if len(body) != BODY_LENGTH:
+        raise RemoteProtocolError(f"a stack option has {BODY_LENGTH} octets behind its header, not {len(body)}")
     kind = STACK_OPTIONS.get((body[0] & 0x3F, body[1]))
-    leg = Leg(body[0] >> 6)
-    if kind is None or (kind.remote_leg_only and leg is not Leg.PROXY_REMOTE):
-        return None
-    return kind.parse(leg, body[2:])
+    return None if kind is None else kind.parse(body)

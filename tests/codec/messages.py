@@ -12,7 +12,7 @@ from codec.command import COMMANDS, Command
 from codec.reply import ReplyCode
 from codec.socks6 import messages as socks6
 from codec.socks6 import stack
-from codec.socks6.options import Option, RawOption
+from codec.socks6.option import Option, RawOption
 
 OCTET = st.integers(0, 255)
 PORT = st.integers(0, 0xFFFF)
@@ -31,7 +31,7 @@ STACK_OPTION: st.SearchStrategy[Option] = st.one_of(
     st.builds(stack.Ttl, LEG, OCTET),
     st.builds(stack.NoFragmentation, LEG, st.booleans()),
     st.builds(stack.HappyEyeballs, REMOTE, st.booleans()),
-    st.builds(stack.FastOpen, REMOTE, PORT),
+    st.builds(stack.TcpFastOpen, REMOTE, PORT),
     st.builds(stack.Multipath, REMOTE, st.booleans()),
     st.builds(stack.ListenBacklog, REMOTE, PORT),
     st.builds(stack.UdpError, REMOTE, st.booleans()),

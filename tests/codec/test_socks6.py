@@ -10,7 +10,8 @@ from codec.errors import NEED_DATA, LocalProtocolError, RemoteProtocolError
 from codec.reply import ReplyCode
 from codec.socks6 import messages as socks6
 from codec.socks6 import stack, wire
-from codec.socks6.options import LARGEST_OPTIONS, RawOption, decode_options, encode_options, find_option
+from codec.socks6.option import RawOption
+from codec.socks6.option_list import LARGEST_OPTIONS, decode_options, encode_options, find_option
 
 REMOTE = stack.Leg.PROXY_REMOTE
 HOST = Address.of("192.0.2.1")

@@ -18,7 +18,7 @@ from codec.command import Command
 from codec.errors import NEED_DATA
 from codec.reply import ReplyCode
 from codec.socks6 import messages as socks6
-from codec.socks6.options import Options
+from codec.socks6.option_list import Options
 from tests.proxy.running import PATIENCE
 
 IPPROTO_MPTCP = 262
@@ -103,15 +103,16 @@ class Tunnel:
         """`sock` is connected to the proxy, and stays the caller's to close."""
         self.socket = sock
         self.socket.sendall(client.open())
-        reply = client.receive(self._some(client))
+        reply = client.receive_reply(self._some(client))
         while reply is NEED_DATA:
             self.socket.sendall(client.outgoing())
-            reply = client.receive(self._some(client))
+            reply = client.receive_reply(self._some(client))
         self.reply = reply
         self.early = client.leftover()
 
     @property
     def code(self) -> ReplyCode:
+        assert isinstance(self.reply.code, ReplyCode)
         return self.reply.code
 
     def _some(self, client: ClientConnection) -> bytes:

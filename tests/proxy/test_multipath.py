@@ -10,7 +10,7 @@ import pytest
 
 from codec.reply import ReplyCode
 from codec.socks6.messages import OperationReply
-from codec.socks6.options import Options
+from codec.socks6.option_list import Options
 from codec.socks6.stack import Leg, Multipath
 from proxy.mptcp import is_multipath
 from tests.proxy.peers import receive_exactly, serving, socks5_request, socks6_request, tunnel

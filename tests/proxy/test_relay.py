@@ -173,7 +173,7 @@ def test_false_start_data_goes_along_with_the_request(proxy: RunningProxy, echo_
         sock.sendall(client.open() + data)
         sock.shutdown(socket.SHUT_WR)
         answer = receive_all(sock)
-    reply = client.receive(answer)
+    reply = client.receive_reply(answer)
     assert reply is not NEED_DATA
     assert reply.code is ReplyCode.SUCCEEDED
     assert client.leftover() == data

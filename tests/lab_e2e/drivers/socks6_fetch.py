@@ -11,7 +11,7 @@ from codec.client import Socks6Client
 from codec.command import Command
 from codec.errors import NEED_DATA
 from codec.socks6 import messages as socks6
-from codec.socks6.options import find_option
+from codec.socks6.option_list import find_option
 from codec.socks6.stack import Leg, Multipath
 
 PATIENCE = 60.0
@@ -24,7 +24,7 @@ def main(proxy: str, host: str) -> None:
     page = f"GET / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: curl/8\r\nConnection: close\r\n\r\n".encode()
     with socket.create_connection((proxy, 6666), PATIENCE) as connection:
         connection.sendall(client.open() + page)
-        while (reply := client.receive(connection.recv(1 << 16))) is NEED_DATA:
+        while (reply := client.receive_reply(connection.recv(1 << 16))) is NEED_DATA:
             pass
         body = client.leftover()
         while more := connection.recv(1 << 16):

@@ -1,0 +1,98 @@
+"""The list of options that ends every message of draft-04: `count`, then `kind | length (of the whole) | body` each."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from codec.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from codec.socks6.draft04.options import IDEMPOTENCE_OPTIONS, OPTIONS, STACK_OPTIONS, OptionKind
+from codec.socks6.option import Option, Place, RawOption
+from codec.socks6.option_list import OptionFault, Options, refuse_misplaced, without_contradictions
+from codec.socks6.stack import Level
+
+MOST_OPTIONS = 255
+LARGEST_OPTION = 255
+"""Octets, header included."""
+_HEADER_SIZE = 2
+_STACK_HEADER_SIZE = 2
+_LEVEL_BITS = 0x3F
+
+
+def encode_options(options: Options, place: Place) -> bytes:
+    """The count, and all options one after the other. `LocalProtocolError` for what does not fit or belong there."""
+    if len(options) > MOST_OPTIONS:
+        raise LocalProtocolError(f"{len(options)} options, at most {MOST_OPTIONS} are allowed")
+    return bytes((len(options),)) + b"".join([_encode_option(option, place) for option in options])
+
+
+def decode_options(
+    data: bytes | bytearray, start: int, place: Place, faults: list[OptionFault] | None
+) -> tuple[Options, int] | NeedData:
+    """The options whose count stands at `start`, and where they end.
+
+    Options that make no sense, do not belong there or contradict each other are dropped; `faults` takes note of them.
+    `RemoteProtocolError` when the boundaries of the options are in doubt.
+    """
+    bounds = _bounds(data, start)
+    if bounds is NEED_DATA:
+        return NEED_DATA
+    noted: list[OptionFault] = []
+    found: dict[Option | RawOption, int] = {}
+    for begin, end in pairwise(bounds):
+        try:
+            found[_parse_option(data[begin], bytes(data[begin + _HEADER_SIZE : end]), place)] = begin
+        except RemoteProtocolError as error:
+            noted.append(OptionFault(data[begin], begin, str(error)))
+    options = without_contradictions(found, noted)
+    if faults is not None:
+        faults += noted
+    return options, bounds[-1]
+
+
+def _bounds(data: bytes | bytearray, start: int) -> list[int] | NeedData:
+    """Where each option begins, and where the last one ends."""
+    if len(data) <= start:
+        return NEED_DATA
+    begin = start + 1
+    bounds = [begin]
+    for _ in range(data[start]):
+        if len(data) < begin + _HEADER_SIZE:
+            return NEED_DATA
+        kind, length = data[begin], data[begin + 1]
+        if length < _HEADER_SIZE:
+            raise RemoteProtocolError(f"option {kind} has a bad length of {length}")
+        begin += length
+        bounds.append(begin)
+    return bounds if len(data) >= begin else NEED_DATA
+
+
+def _encode_option(option: Option | RawOption, place: Place) -> bytes:
+    refuse_misplaced(option, place)
+    body = option.body
+    length = _HEADER_SIZE + len(body)
+    if length > LARGEST_OPTION or not 0 <= option.kind <= 0xFF:
+        raise LocalProtocolError(f"option {option.kind} of {length} octets does not fit draft-04")
+    return bytes((option.kind, length)) + body
+
+
+def _parse_option(kind: int, body: bytes, place: Place) -> Option | RawOption:
+    candidates = _candidates(kind, body)
+    fitting = next((option for option in candidates if place in option.places), None)
+    if fitting is not None:
+        return fitting.parse(body) or RawOption(kind, body)
+    if candidates:
+        raise RemoteProtocolError(f"{candidates[0].__name__} does not belong in the {place.title}")
+    return RawOption(kind, body)
+
+
+def _candidates(kind: int, body: bytes) -> list[type[Option]]:
+    """The options that this may be, whatever message it stands in."""
+    if kind == OptionKind.STACK:
+        if len(body) < _STACK_HEADER_SIZE:
+            raise RemoteProtocolError("a stack option without level and code")
+        known = STACK_OPTIONS.get(body[1]) if body[0] & _LEVEL_BITS == Level.TCP else None
+        return [known] if known else []
+    if kind == OptionKind.IDEMPOTENCE:
+        named = IDEMPOTENCE_OPTIONS.get(body[0]) if body else None
+        return [named] if named else []
+    return [option for option in OPTIONS if option.kind == kind]

@@ -1,0 +1,129 @@
+"""The list of options that ends every SOCKSv6 message (draft-11 "SOCKS Options").
+
+On the wire an option is `kind (2) | length (2, of the whole, a multiple of 4) | body`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from struct import Struct
+from struct import error as struct_error
+from typing import TypeAlias, TypeVar
+
+from codec.errors import LocalProtocolError, RemoteProtocolError
+from codec.socks6.option import Option, OptionKind, Place, RawOption
+from codec.socks6.options import OPTIONS, MisplacedDataError
+from codec.socks6.stack import parse_stack_option
+
+LARGEST_OPTIONS = 16384
+"""Octets of options in one message (draft-11: "MUST NOT exceed 16 KB")."""
+
+Options: TypeAlias = tuple[Option | RawOption, ...]
+OptionT = TypeVar("OptionT", bound=Option)
+
+_HEADER = Struct(">HH")
+_BY_PLACE: dict[Place, dict[int, type[Option]]] = {
+    place: {option.kind.value: option for option in OPTIONS if place in option.places} for place in Place
+}
+_KINDS = frozenset(kind.value for kind in OptionKind)
+
+
+@dataclass(frozen=True, slots=True)
+class OptionFault:
+    """An option that was dropped: its kind, where it starts in the octets of the options, and why."""
+
+    kind: int
+    offset: int
+    why: str
+
+
+def find_option(options: Options, wanted: type[OptionT]) -> OptionT | None:
+    """The option of this type, if there is one."""
+    return next((option for option in options if isinstance(option, wanted)), None)
+
+
+def encode_options(options: Options, place: Place) -> bytes:
+    """All options one after the other. `LocalProtocolError` for one that does not belong there, or cannot be sent."""
+    encoded = b"".join([_encode_option(option, place) for option in options])
+    if len(encoded) > LARGEST_OPTIONS:
+        raise LocalProtocolError(f"{len(encoded)} octets of options, at most {LARGEST_OPTIONS} are allowed")
+    return encoded
+
+
+def decode_options(data: bytes, place: Place, faults: list[OptionFault] | None = None) -> Options:
+    """The options that fill `data`.
+
+    Equal duplicates collapse. Options that make no sense, do not belong there or contradict each other are dropped;
+    `faults` takes note of them. `RemoteProtocolError` when the boundaries of the options are in doubt.
+    """
+    noted: list[OptionFault] = []
+    options = without_contradictions(dict(_parse_options(data, place, noted)), noted)
+    if faults is not None:
+        faults += noted
+    return options
+
+
+def without_contradictions(found: dict[Option | RawOption, int], noted: list[OptionFault]) -> Options:
+    """The options without those that say different things about one subject. `found` has the offset of each."""
+    options = tuple(found)
+    if len({type(option) for option in options}) == len(options):
+        return options
+    interpreted = [option for option in options if isinstance(option, Option)]
+    values: dict[Hashable, Hashable] = {}
+    disputed = {
+        subject
+        for option in interpreted
+        for subject in option.subjects
+        if values.setdefault(subject, option.value) != option.value
+    }
+    dropped = {option for option in interpreted if disputed.intersection(option.subjects)}
+    noted += [OptionFault(option.kind, found[option], "contradicts another one") for option in dropped]
+    return tuple(option for option in options if option not in dropped)
+
+
+def refuse_misplaced(option: Option | RawOption, place: Place) -> None:
+    """`LocalProtocolError` for an option that must not stand in that message."""
+    if isinstance(option, Option) and place not in option.places:
+        raise LocalProtocolError(f"{type(option).__name__} does not belong in the {place.title}")
+
+
+def _encode_option(option: Option | RawOption, place: Place) -> bytes:
+    refuse_misplaced(option, place)
+    body = option.body
+    if len(body) % 4:
+        raise LocalProtocolError(f"the body of option {option.kind} is not a multiple of 4 octets long")
+    try:
+        return _HEADER.pack(option.kind, _HEADER.size + len(body)) + body
+    except struct_error:
+        raise LocalProtocolError(f"option {option.kind} of {len(body)} octets does not fit its header") from None
+
+
+def _parse_options(data: bytes, place: Place, faults: list[OptionFault]) -> Iterator[tuple[Option | RawOption, int]]:
+    start = 0
+    size = len(data)
+    while start < size:
+        if size - start < 4:
+            raise RemoteProtocolError("an option is cut off")
+        kind, length = _HEADER.unpack_from(data, start)
+        end = start + length
+        if length < 4 or length % 4 or end > size:
+            raise RemoteProtocolError(f"option {kind} has a bad length of {length}")
+        try:
+            yield _parse_option(kind, data[start + 4 : end], place), start
+        except MisplacedDataError:
+            raise
+        except RemoteProtocolError as error:
+            faults.append(OptionFault(kind, start, str(error)))
+        start = end
+
+
+def _parse_option(kind: int, body: bytes, place: Place) -> Option | RawOption:
+    if kind == OptionKind.STACK and place is not Place.AUTHENTICATION_REPLY:
+        return parse_stack_option(body) or RawOption(kind, body)
+    interpreted = _BY_PLACE[place].get(kind)
+    if interpreted is not None:
+        return interpreted.parse(body) or RawOption(kind, body)
+    if kind in _KINDS:
+        raise RemoteProtocolError(f"{OptionKind(kind).name} does not belong in the {place.title}")
+    return RawOption(kind, body)
