@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from enum import IntEnum
+from struct import Struct
 
 from codec.address import ANY_IPV4, LONGEST_NAME, Address, AddressType, decode_ipv4, decode_name, encode_ip, encode_name
 from codec.command import Command
 from codec.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from codec.packing import pack
 
 VERSION = 4
 REPLY_VERSION = 0
@@ -52,7 +53,7 @@ class Reply:
     port: int = 0
 
 
-_HEADER = struct.Struct(">BBH4s")
+_HEADER = Struct(">BBH4s")
 """Version, command or result code, port, IPv4 address."""
 
 _NAME_FOLLOWS = b"\0\0\0\1"
@@ -74,12 +75,12 @@ def encode_request(request: Request) -> bytes:
         ip = _encode_ipv4(request.address)
         if _announces_name(ip):
             raise LocalProtocolError(f"{request.address.host} cannot be asked for: it announces a domain name")
-    return _encode_header(VERSION, request.command, request.port, ip) + request.user_id + b"\0" + name
+    return pack(_HEADER, VERSION, request.command, request.port, ip) + request.user_id + b"\0" + name
 
 
 def encode_reply(reply: Reply) -> bytes:
     """The reply on the wire, 8 octets. Raises `LocalProtocolError` for an address that is not IPv4 and a bad port."""
-    return _encode_header(REPLY_VERSION, reply.code, reply.port, _encode_ipv4(reply.address))
+    return pack(_HEADER, REPLY_VERSION, reply.code, reply.port, _encode_ipv4(reply.address))
 
 
 def refusal() -> bytes:
@@ -143,10 +144,3 @@ def _encode_ipv4(address: Address) -> bytes:
     if address.type is not AddressType.IPV4:
         raise LocalProtocolError(f"SOCKS 4 cannot carry {address.host!r} as an address: it is not IPv4")
     return encode_ip(address)
-
-
-def _encode_header(version: int, code: int, port: int, ip: bytes) -> bytes:
-    try:
-        return _HEADER.pack(version, code, port, ip)
-    except struct.error:
-        raise LocalProtocolError(f"{code} is not an octet or {port} not a port") from None

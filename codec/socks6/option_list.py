@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from struct import Struct
-from struct import error as struct_error
 from typing import TypeAlias, TypeVar
 
 from codec.errors import LocalProtocolError, RemoteProtocolError
+from codec.packing import pack
 from codec.socks6.option import Option, OptionKind, Place, RawOption
 from codec.socks6.options import OPTIONS, MisplacedDataError
 from codec.socks6.stack import parse_stack_option
@@ -93,10 +93,7 @@ def _encode_option(option: Option | RawOption, place: Place) -> bytes:
     body = option.body
     if len(body) % 4:
         raise LocalProtocolError(f"the body of option {option.kind} is not a multiple of 4 octets long")
-    try:
-        return _HEADER.pack(option.kind, _HEADER.size + len(body)) + body
-    except struct_error:
-        raise LocalProtocolError(f"option {option.kind} of {len(body)} octets does not fit its header") from None
+    return pack(_HEADER, option.kind, _HEADER.size + len(body)) + body
 
 
 def _parse_options(data: bytes, place: Place, faults: list[OptionFault]) -> Iterator[tuple[Option | RawOption, int]]:

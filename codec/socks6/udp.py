@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from codec.address import Address, AddressType
 from codec.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError, VersionMismatchError
+from codec.packing import pack
 from codec.socks6.address_field import address_end, decode_address, encode_address
 from codec.socks6.messages import VERSION
 
@@ -94,7 +95,7 @@ def encode_udp(message: UdpMessage, version: int = VERSION) -> bytes:
     length = _HEADER.size + len(rest)
     if length > LARGEST_MESSAGE:
         raise LocalProtocolError(f"a message of {length} octets, at most {LARGEST_MESSAGE} are allowed")
-    return _HEADER.pack(version, kind, length, message.association_id) + rest
+    return pack(_HEADER, version, kind, length, message.association_id) + rest
 
 
 def decode_udp(data: bytes | bytearray, version: int = VERSION) -> tuple[UdpMessage, int] | NeedData:
@@ -126,14 +127,12 @@ def _encode_rest(message: UdpMessage) -> tuple[MessageType, bytes]:
         return MessageType.INIT, b""
     if isinstance(message, AssociationConfirmation):
         return MessageType.CONFIRMATION, b""
-    if not 0 <= message.port <= 0xFFFF:
-        raise LocalProtocolError(f"{message.port} is not a port number")
-    endpoint = _ENDPOINT_HEADER.pack(message.address.type, 0, message.port) + encode_address(message.address)
+    endpoint = pack(_ENDPOINT_HEADER, message.address.type, 0, message.port) + encode_address(message.address)
     if isinstance(message, Datagram):
         return MessageType.DATAGRAM, endpoint + message.data
     if AddressType.DOMAIN_NAME in (message.address.type, message.reporter.type):
         raise LocalProtocolError("a UDP error names IP addresses only")
-    reporter = _REPORTER_HEADER.pack(message.reporter.type, message.code, 0) + encode_address(message.reporter)
+    reporter = pack(_REPORTER_HEADER, message.reporter.type, message.code, 0) + encode_address(message.reporter)
     return MessageType.ERROR, endpoint + reporter
 
 

@@ -11,6 +11,7 @@ from struct import Struct
 from codec.address import Address, AddressType
 from codec.command import COMMANDS, Command
 from codec.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError, VersionMismatchError
+from codec.packing import pack
 from codec.reply import REPLY_CODES, ReplyCode
 from codec.socks6.address_field import address_end, decode_address, encode_address
 from codec.socks6.messages import (
@@ -26,6 +27,7 @@ from codec.socks6.option_list import LARGEST_OPTIONS, OptionFault, Options, deco
 
 Faults = list[OptionFault] | None
 
+_MISMATCH = Struct(">B")
 _HEADER = Struct(">BBH")
 _ENDPOINT_HEADER = Struct(">BBHHBB")
 """Version, command or reply code, options length, port, padding, address type: requests and operation replies."""
@@ -47,13 +49,13 @@ def encode_request(request: Request, version: int = VERSION) -> bytes:
 
 def encode_version_mismatch(mismatch: VersionMismatch) -> bytes:
     """The one octet that a proxy answers another version with: its own."""
-    return bytes((mismatch.version,))
+    return pack(_MISMATCH, mismatch.version)
 
 
 def encode_authentication_reply(reply: AuthenticationReply, version: int = VERSION) -> bytes:
     """The authentication reply on the wire: version, type, length of the options, options."""
     options = encode_options(reply.options, Place.AUTHENTICATION_REPLY)
-    return _HEADER.pack(version, reply.type, len(options)) + options
+    return pack(_HEADER, version, reply.type, len(options)) + options
 
 
 def encode_operation_reply(reply: OperationReply, version: int = VERSION) -> bytes:
@@ -143,9 +145,7 @@ def _checked_options_length(length: int) -> int:
 
 
 def _encode_with_endpoint(version: int, octet: int, address: Address, port: int, options: bytes) -> bytes:
-    if not 0 <= port <= 0xFFFF:
-        raise LocalProtocolError(f"{port} is not a port number")
-    header = _ENDPOINT_HEADER.pack(version, octet, len(options), port, 0, address.type)
+    header = pack(_ENDPOINT_HEADER, version, octet, len(options), port, 0, address.type)
     return header + encode_address(address) + options
 
 

@@ -12,6 +12,7 @@ from codec.address import Address, AddressType, decode_ipv4, decode_ipv6, decode
 from codec.command import COMMANDS, Command
 from codec.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError, VersionMismatchError
 from codec.method import METHODS
+from codec.packing import pack
 from codec.reply import REPLY_CODES, ReplyCode
 from codec.socks6.draft04.messages import (
     VERSION,
@@ -28,7 +29,7 @@ from codec.socks6.option_list import OptionFault
 Faults = list[OptionFault] | None
 
 _MINOR_VERSION = 0
-_VERSION_SIZE = 2
+_VERSION = Struct(">BB")
 _REQUEST_HEADER = Struct(">BBBHHB")
 """Version, command, initial data size, port, address type."""
 _AUTHENTICATION_HEADER = Struct(">BBBB")
@@ -42,26 +43,24 @@ def encode_request(request: Request, version: int = VERSION) -> bytes:
     size, address = request.initial_data_size, request.address
     if size and request.command is not Command.CONNECT:
         raise LocalProtocolError("only a CONNECT has initial data")
-    _check_numbers(request.port, size)
-    header = _REQUEST_HEADER.pack(version, _MINOR_VERSION, request.command, size, request.port, address.type)
+    header = pack(_REQUEST_HEADER, version, _MINOR_VERSION, request.command, size, request.port, address.type)
     return header + _encode_address(address) + encode_options(request.options, Place.REQUEST)
 
 
 def encode_version_mismatch(mismatch: VersionMismatch) -> bytes:
     """The two octets that a proxy answers another version with: its own."""
-    return bytes((mismatch.version, _MINOR_VERSION))
+    return pack(_VERSION, mismatch.version, _MINOR_VERSION)
 
 
 def encode_authentication_reply(reply: AuthenticationReply, version: int = VERSION) -> bytes:
     """The authentication reply on the wire: version, type, method, options."""
-    header = _AUTHENTICATION_HEADER.pack(version, _MINOR_VERSION, reply.type, reply.method)
+    header = pack(_AUTHENTICATION_HEADER, version, _MINOR_VERSION, reply.type, reply.method)
     return header + encode_options(reply.options, Place.AUTHENTICATION_REPLY)
 
 
 def encode_operation_reply(reply: OperationReply) -> bytes:
     """The operation reply on the wire. `LocalProtocolError` for a number that does not fit."""
-    _check_numbers(reply.port, reply.initial_data_offset)
-    header = _OPERATION_HEADER.pack(reply.code, reply.initial_data_offset, reply.port, reply.address.type)
+    header = pack(_OPERATION_HEADER, reply.code, reply.initial_data_offset, reply.port, reply.address.type)
     return header + _encode_address(reply.address) + encode_options(reply.options, Place.OPERATION_REPLY)
 
 
@@ -96,7 +95,7 @@ def decode_request(
 def decode_version_mismatch(data: bytes | bytearray, version: int = VERSION) -> tuple[VersionMismatch, int] | NeedData:
     """A version mismatch reply. It is a prefix of an authentication reply: decode it when the stream has ended."""
     _check_version(data, version)
-    return (VersionMismatch(version), _VERSION_SIZE) if len(data) >= _VERSION_SIZE else NEED_DATA
+    return (VersionMismatch(version), _VERSION.size) if len(data) >= _VERSION.size else NEED_DATA
 
 
 def decode_authentication_reply(
@@ -138,13 +137,6 @@ def _check_version(data: bytes | bytearray, version: int, reply: bytes = b"") ->
         raise VersionMismatchError(f"version {data[0]}, not {version}", reply)
     if len(data) > 1 and data[1] != _MINOR_VERSION:
         raise VersionMismatchError(f"minor version {data[1]}, not {_MINOR_VERSION}", reply)
-
-
-def _check_numbers(port: int, size: int) -> None:
-    if not 0 <= port <= 0xFFFF:
-        raise LocalProtocolError(f"{port} is not a port number")
-    if not 0 <= size <= 0xFFFF:
-        raise LocalProtocolError(f"{size} octets of initial data, at most 65535 are allowed")
 
 
 def _encode_address(address: Address) -> bytes:
