@@ -20,6 +20,10 @@ from lab.progress import Progress
 from lab.runner import Runner
 from lab.settings import Settings
 
+# Run as a background job, as some CI does, this process ignores SIGINT, and so would every program that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 _numbers = itertools.count()
 
 MakeNamespace = Callable[[], Runner]
