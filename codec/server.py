@@ -221,7 +221,7 @@ class ServerConnection:
         else:
             # Both are common mistakes in a browser's or a tool's settings: name them.
             guess = (
-                ": this looks like TLS" if first == 0x16 else ": this looks like HTTP" if chr(first).isalpha() else ""
+                ": this looks like TLS" if first == 0x16 else ": this looks like HTTP" if buffer[:1].isalpha() else ""
             )
             spoken = next(iter(self._dialects.values()), DRAFT_11)
             raise VersionMismatchError(f"unknown version octet {first}{guess}", spoken.version_mismatch())
