@@ -77,7 +77,8 @@ def without_contradictions(found: dict[Option | RawOption, int], noted: list[Opt
         for subject in option.subjects
         if values.setdefault(subject, option.value) != option.value
     }
-    dropped = {option for option in interpreted if disputed.intersection(option.subjects)}
+    # In the order of the message, so that two runs tell the same.
+    dropped = dict.fromkeys(option for option in interpreted if disputed.intersection(option.subjects))
     noted += [OptionFault(option.kind, found[option], "contradicts another one") for option in dropped]
     return tuple(option for option in options if option not in dropped)
 

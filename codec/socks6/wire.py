@@ -41,7 +41,7 @@ def encode_request(request: Request, version: int = VERSION) -> bytes:
     `LocalProtocolError` for a bad port, and for a NOOP that names a destination.
     """
     address = request.address
-    if request.command is Command.NOOP and (request.port or address.host not in ("0.0.0.0", "::")):
+    if request.command is Command.NOOP and (request.port or any(encode_address(address))):
         raise LocalProtocolError("a NOOP goes nowhere: its address and port are zeros")
     options = encode_options(request.options, Place.REQUEST) if request.options else b""
     return _encode_with_endpoint(version, request.command, address, request.port, options)
