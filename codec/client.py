@@ -8,7 +8,8 @@ the reply is there. What the proxy decides is an event, refusals too; what it mu
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import TypeAlias, TypeVar
 
 from codec import rfc1929, socks4, socks5
 from codec.command import Command
@@ -24,6 +25,7 @@ Socks5Event: TypeAlias = socks5.MethodSelection | rfc1929.UserPasswordStatus | s
 Socks6Event: TypeAlias = dialect.AuthenticationReply | dialect.OperationReply | udp.UdpMessage
 Event: TypeAlias = socks4.Reply | Socks5Event | Socks6Event
 Reply: TypeAlias = socks4.Reply | socks5.Reply | dialect.OperationReply
+EventT = TypeVar("EventT")
 _REPLIES = (socks4.Reply, socks5.Reply, messages.OperationReply, messages04.OperationReply)
 
 
@@ -31,10 +33,12 @@ class ClientConnection(ABC):
     """What all versions share: the octets at hand, and handing them over once."""
 
     def __init__(self) -> None:
-        self._buffer: bytes | bytearray = b""
+        self._buffer = bytearray()
         self._outgoing = b""
         self._over = False
         """Whether the last message has come, and the octets at hand are data."""
+        self._broken = False
+        """Whether the proxy broke the protocol, and nothing that it sends makes sense any more."""
 
     @abstractmethod
     def open(self) -> bytes:
@@ -74,20 +78,25 @@ class ClientConnection(ABC):
         """The octets behind the last reply, once."""
         if not self._over:
             raise LocalProtocolError("the octets at hand are not data before the reply")
-        data, self._buffer = self._buffer, b""
-        return bytes(data)
+        data = bytes(self._buffer)
+        self._buffer.clear()
+        return data
 
-    def _gather(self, data: bytes) -> bytes | bytearray:
-        """All octets at hand; appended to a bytearray, so that a reply that trickles in is not copied each time."""
-        if self._over:
+    def _read(self, data: bytes, expects: Callable[[], EventT]) -> EventT:
+        """Take octets, and look for what is expected in all those at hand."""
+        if self._over or self._broken:
             raise LocalProtocolError("there is no further message to receive")
-        if not isinstance(self._buffer, bytearray):
-            self._buffer = bytearray(self._buffer)
         self._buffer += data
-        return self._buffer
+        try:
+            return expects()
+        except RemoteProtocolError:
+            self._broken = True
+            self._buffer.clear()
+            raise
 
     def _take(self, end: int) -> None:
-        self._buffer = bytes(self._buffer[end:])
+        """Be done with the message at the start of the octets at hand."""
+        del self._buffer[:end]
 
 
 class Socks4Client(ClientConnection):
@@ -102,7 +111,10 @@ class Socks4Client(ClientConnection):
         return socks4.encode_request(self._request)
 
     def receive(self, data: bytes) -> socks4.Reply | NeedData:
-        decoded = socks4.decode_reply(self._gather(data))
+        return self._read(data, self._replied)
+
+    def _replied(self) -> socks4.Reply | NeedData:
+        decoded = socks4.decode_reply(self._buffer)
         if decoded is NEED_DATA:
             return NEED_DATA
         self._take(decoded[1])
@@ -128,8 +140,7 @@ class Socks5Client(ClientConnection):
         return socks5.encode_greeting(socks5.Greeting(bytes(methods)))
 
     def receive(self, data: bytes) -> Socks5Event | NeedData:
-        self._gather(data)
-        return self._expects()
+        return self._read(data, self._expects)
 
     def _selected(self) -> Socks5Event | NeedData:
         decoded = socks5.decode_method_selection(self._buffer)
@@ -196,8 +207,7 @@ class Socks6Client(ClientConnection):
         return self._dialect.encode_request(self._request)
 
     def receive(self, data: bytes) -> Socks6Event | NeedData:
-        self._gather(data)
-        return self._expects()
+        return self._read(data, self._expects)
 
     def receive_end(self) -> None:
         if self._first_reply and bytes(self._buffer) == self._dialect.version_mismatch():
@@ -206,6 +216,8 @@ class Socks6Client(ClientConnection):
 
     def send_udp(self, message: udp.Datagram) -> bytes:
         """A datagram over the TCP connection of the association."""
+        if self._expects != self._udp:
+            raise LocalProtocolError("there is no UDP association")
         return udp.encode_udp(message, self._dialect.version)
 
     def _authentication(self) -> Socks6Event | NeedData:
@@ -242,7 +254,7 @@ class Socks6Client(ClientConnection):
         self._take(end)
         self._replies_due -= 1
         succeeded = reply.code is ReplyCode.SUCCEEDED
-        if succeeded and self._request.command is Command.UDP_ASSOCIATE:
+        if succeeded and self._request.command is Command.UDP_ASSOCIATE and self._dialect.udp_messages:
             self._expects = self._udp
         else:
             self._over = not self._replies_due or not succeeded

@@ -82,7 +82,7 @@ class ServerConnection:
     `dialects` says by version octet which SOCKSv6 is spoken.
     """
 
-    __slots__ = ("_buffer", "_command", "_dialect", "_dialects", "_early", "_initial", "state")
+    __slots__ = ("_buffer", "_command", "_dialect", "_dialects", "_early", "_handed_over", "_initial", "state")
 
     def __init__(self, dialects: Dialects = DEFAULT_DIALECTS) -> None:
         self.state = State.FIRST_OCTET
@@ -94,6 +94,8 @@ class ServerConnection:
         """Octets of initial data that the client announced."""
         self._early = b""
         """Initial data that stood before a negotiation."""
+        self._handed_over = False
+        """Whether the octets behind the request are with the caller: a negotiation would miss its initial data."""
 
     def receive(self, data: bytes) -> Event | NeedData:
         """Take octets (none to look for a further event in those at hand); return the event they complete.
@@ -112,7 +114,7 @@ class ServerConnection:
         if decoded is NEED_DATA:
             return NEED_DATA
         event, end = decoded
-        self._buffer = bytes(buffer[end:])
+        self._buffer = _behind(buffer, end)
         self.state = then
         if isinstance(event, _REQUESTS):
             self._command = event.command
@@ -129,7 +131,7 @@ class ServerConnection:
         if self.state is State.METHOD_CHOICE:
             self.state = _AFTER_SOCKS5_CHOICE[method]
             return _METHOD_SELECTIONS[method]
-        if self.state is State.SOCKS6_REPLY and method is not AuthenticationMethod.NONE:
+        if self.state is State.SOCKS6_REPLY and method is not AuthenticationMethod.NONE and not self._handed_over:
             negotiates = method is AuthenticationMethod.USER_PASSWORD
             self.state = State.LATE_CREDENTIALS if negotiates else State.BROKEN
             return self._dialect.demand(method)
@@ -177,6 +179,7 @@ class ServerConnection:
             raise self._out_of_turn("the octets at hand are not data")
         data = self._early + self._buffer
         self._early = self._buffer = b""
+        self._handed_over = True
         return data
 
     def _gather(self, data: bytes) -> bytes | bytearray:
@@ -247,7 +250,7 @@ class ServerConnection:
                 self._command = Command.NOOP
                 return State.OPERATION_REPLY if self.state is State.SOCKS6_REPLY else self.state
             if self._command is Command.UDP_ASSOCIATE and self.state is not State.SOCKS5_REPLY:
-                return State.DATAGRAMS
+                return State.DATAGRAMS if self._dialect.udp_messages else State.REPLIED
         return State.REPLIED
 
     def _out_of_turn(self, what: str) -> LocalProtocolError:
@@ -260,6 +263,15 @@ _AFTER_SOCKS5_CHOICE = {
     AuthenticationMethod.NONE_ACCEPTABLE: State.BROKEN,
 }
 _CHOICES = frozenset(_AFTER_SOCKS5_CHOICE)
+
+
+def _behind(buffer: bytes | bytearray, end: int) -> bytes | bytearray:
+    """What follows. A bytearray is cut in place: many messages at hand would else be copied for each one taken."""
+    if end == len(buffer):
+        return b""
+    rest = buffer if isinstance(buffer, bytearray) else bytearray(buffer)
+    del rest[:end]
+    return rest
 
 
 def _socks4_reply(code: ReplyCode, address: Address, port: int) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from codec.address import Address
 from codec.command import Command
@@ -27,6 +27,8 @@ class Dialect(ABC):
     """A draft, and the version octet that its peers send."""
 
     __slots__ = ("authenticated", "version")
+    udp_messages: ClassVar[bool] = True
+    """Whether the messages of a UDP association also travel over its TCP connection."""
 
     def __init__(self, version: int = messages.VERSION) -> None:
         self.version = version
@@ -122,9 +124,10 @@ class Draft11(Dialect):
 
 
 class Draft04(Dialect):
-    """draft-olteanu-intarea-socks-6-04."""
+    """draft-olteanu-intarea-socks-6-04. Its UDP associations are those of SOCKS 5."""
 
     __slots__ = ()
+    udp_messages = False
 
     def encode_request(self, request: Request) -> bytes:
         if not isinstance(request, messages04.Request):
@@ -157,10 +160,9 @@ class Draft04(Dialect):
         return wire04.decode_authentication_reply(data, self.version)
 
     def demanded(self, reply: AuthenticationReply) -> AuthenticationMethod | int | None:
-        if not isinstance(reply, messages04.AuthenticationReply):
-            return None
-        more = reply.type is messages04.AuthenticationType.MORE_NEEDED
-        return reply.method if more and reply.method != AuthenticationMethod.NONE_ACCEPTABLE else None
+        if isinstance(reply, messages04.AuthenticationReply) and not self.is_success(reply):
+            return None if reply.method == AuthenticationMethod.NONE_ACCEPTABLE else reply.method
+        return None
 
     def decode_operation(self, data: Data) -> tuple[messages04.OperationReply, int] | NeedData:
         return wire04.decode_operation_reply(data)
