@@ -1,0 +1,143 @@
+"""The configuration file: TOML, one table for each dataclass of `proxy.options`, keys by the names of the fields.
+
+    workers = 2
+
+    [[listen]]
+    address = "10.66.6.2:6666"
+
+    [clients]
+    networks = ["10.66.6.0/24"]
+
+Everything is checked before anything is opened, and a mistake is told with its place and what would be right.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from enum import Enum
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from codec.command import Command
+from proxy.options import HostPort, Mode, Options, StartError
+
+_LONGER = {"rule": "rules"}
+"""A table that may stand several times has its name in the singular: [[rule]]."""
+
+
+def load(path: Path, mode: Mode) -> Options:
+    """The options that a file describes. Raises StartError."""
+    try:
+        table = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise StartError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StartError(f"{path} is not TOML: {error}") from error
+    try:
+        return parse(table, mode)
+    except ValueError as error:
+        raise StartError(f"{path}: {error}") from error
+
+
+def parse(table: Mapping[str, Any], mode: Mode) -> Options:
+    """The options in a table that TOML made. Raises ValueError."""
+    named = {_LONGER.get(key, key): value for key, value in table.items()}
+    if "mode" in named:
+        raise ValueError("mode: it is the command that says so: serve or socksify")
+    options: Options = _table(Options, {**named, "mode": mode.value}, "")
+    _check(options)
+    return options
+
+
+def _check(options: Options) -> None:
+    """What concerns more than one field."""
+    if not options.listen:
+        raise ValueError("[[listen]]: there is none; give an address")
+    if not options.clients.networks:
+        raise ValueError("clients.networks: nobody is served who is not named; for this host alone: 127.0.0.0/8")
+    if options.tls is None and any(one.tls for one in options.listen):
+        raise ValueError("[tls]: a listener wants it; give certificate and key")
+    if options.workers < 1:
+        raise ValueError("workers: at least one")
+    for timeout in fields(options.timeouts):
+        if not 0 < getattr(options.timeouts, timeout.name) < float("inf"):
+            raise ValueError(f"timeouts.{timeout.name}: more than 0 seconds")
+    if any(not 0 <= version <= 0xFF or version in (4, 5) for one in options.listen for version in one.versions):
+        raise ValueError("listen.versions: octets other than 4 and 5, which SOCKS 4 and 5 begin with")
+    for host in (*(one.address.host for one in options.listen), *options.outward.sources):
+        ipaddress.ip_address(host)
+
+
+def _table(kind: Any, table: Any, where: str) -> Any:
+    if not isinstance(table, Mapping):
+        raise ValueError(f"{where}: a table is expected, not {table!r}")
+    hints = get_type_hints(kind)
+    known = {one.name: one for one in fields(kind)}
+    prefix = f"{where}." if where else ""
+    for key in table:
+        if key not in known:
+            raise ValueError(f"{prefix}{key}: there is no such key; there are {', '.join(known)}")
+    for one in known.values():
+        if one.name not in table and one.default is MISSING and one.default_factory is MISSING:
+            raise ValueError(f"{prefix}{one.name}: is missing")
+    return kind(**{key: _value(hints[key], value, f"{prefix}{key}") for key, value in table.items()})
+
+
+def _value(kind: Any, value: Any, where: str) -> Any:
+    if get_origin(kind) in (Union, UnionType):
+        members = [member for member in get_args(kind) if member is not NoneType]
+        kind = members[0] if len(members) == 1 else kind
+    if get_origin(kind) is tuple:
+        if not isinstance(value, list):
+            raise ValueError(f"{where}: a list is expected, not {value!r}")
+        return tuple(_value(get_args(kind)[0], one, where) for one in value)
+    if is_dataclass(kind) and kind not in _PARSERS:
+        return _table(kind, value, where)
+    return _scalar(kind, value, where)
+
+
+def _scalar(kind: Any, value: Any, where: str) -> Any:
+    if isinstance(kind, type) and issubclass(kind, Enum) and kind not in _PARSERS:
+        allowed = [member.value for member in kind]
+        if value not in allowed:
+            raise ValueError(f"{where}: one of {', '.join(map(repr, allowed))} is expected, not {value!r}")
+        return kind(value)
+    if kind is float and type(value) is int:
+        return float(value)
+    if kind in (bool, int, float, str):
+        if type(value) is not kind:
+            raise ValueError(f"{where}: a {kind.__name__} is expected, not {value!r}")
+        return value
+    try:
+        return _PARSERS[kind](value)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _command(name: str) -> Command:
+    if name not in Command.__members__:
+        raise ValueError(f"one of {', '.join(Command.__members__)} is expected, not {name!r}")
+    return Command[name]
+
+
+def _ports(text: str | int) -> range:
+    """One port, or a range with both ends in it: 80 or "1024-65535"."""
+    low, _, high = str(text).partition("-")
+    ports = range(int(low), int(high or low) + 1)
+    if not ports or ports.start < 0 or ports.stop > 0x10000:
+        raise ValueError(f"{text!r} is not a port, nor a range of ports such as \"1024-65535\"")
+    return ports
+
+
+_PARSERS: dict[Any, Callable[[Any], Any]] = {
+    HostPort: HostPort.parse,
+    Command: _command,
+    Path: Path,
+    range: _ports,
+    ipaddress.IPv4Network | ipaddress.IPv6Network: ipaddress.ip_network,
+}
+"""What stands in the file as a text (or, for a port, a number)."""
