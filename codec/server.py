@@ -97,6 +97,11 @@ class ServerConnection:
         self._handed_over = False
         """Whether the octets behind the request are with the caller: a negotiation would miss its initial data."""
 
+    @property
+    def dialect(self) -> Dialect:
+        """The SOCKSv6 that the client speaks, once its first octet has come."""
+        return self._dialect
+
     def receive(self, data: bytes) -> Event | NeedData:
         """Take octets (none to look for a further event in those at hand); return the event they complete.
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
-import os
 import sys
-from dataclasses import fields
+import tomllib
+from pathlib import Path
+from typing import Any
 
 from proxy import __version__
-from proxy.options import HostPort, Mode, Network, Options, StartError, Timeouts
+from proxy.config import parse, read
+from proxy.options import Mode, Options, StartError
 from proxy.supervisor import Supervisor
 
 EPILOG = """examples:
   mpsocks serve --listen 10.66.6.2:6666 --allow 10.66.6.0/24
   mpsocks serve --listen 127.0.0.1:1080 --listen [::1]:1080 --allow 127.0.0.0/8 --allow ::1
+  mpsocks serve --config /etc/mpsocks.toml --set timeouts.idle=600
   mpsocks socksify --listen 10.66.6.2:6667 --allow 10.66.6.0/24
   mpsocks socksify --listen 127.0.0.1:6667 --allow 127.0.0.0/8 --via proxy.example:1080
 """
@@ -23,9 +25,9 @@ EPILOG = """examples:
 def main(arguments: list[str] | None = None) -> int:
     """Run what the command line asks for; the exit code."""
     parser = _parser()
-    options = _options(parser, parser.parse_args(arguments))
+    given = parser.parse_args(arguments)
     try:
-        return Supervisor(options).run()
+        return Supervisor(lambda: _options(given)).run()
     except StartError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 1
@@ -40,56 +42,51 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"mpsocks {__version__}")
     modes = parser.add_subparsers(dest="mode", metavar="serve|socksify", required=True)
-    serve = modes.add_parser("serve", help="serve SOCKS 5 and SOCKSv6 clients")
-    serve.add_argument("--no-mptcp-listener", action="store_true", help="take clients over plain TCP only")
+    serve = modes.add_parser("serve", help="serve SOCKS 4, 4a, 5 and SOCKSv6 clients")
     socksify = modes.add_parser("socksify", help="forward connections that a packet filter redirects here")
     socksify.add_argument("--via", metavar="HOST:PORT", help="go through this SOCKSv6 proxy instead of directly")
     for mode in (serve, socksify):
-        _add_common(mode)
+        add = mode.add_argument
+        add("--config", metavar="FILE", type=Path, help="a TOML file; read again on SIGHUP")
+        add("--listen", metavar="ADDR:PORT", action="append", default=[], help="where to listen; may be repeated")
+        add("--allow", metavar="NET", action="append", default=[], help="serve this network; may be repeated")
+        add("--workers", metavar="N", type=int, help="processes (default: one for each processor)")
+        add("--set", metavar="KEY=VALUE", action="append", default=[],
+            help="any key of the file, in its own words: timeouts.idle=600; may be repeated")  # fmt: skip
     return parser
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--listen", metavar="ADDR:PORT", action="append", required=True, help="where to listen; may be repeated")
-    add("--allow", metavar="NET", action="append", default=[], help="serve clients of this network; may be repeated")
-    add("--workers", metavar="N", type=int, help="processes (default: one for each processor)")
-    add("--no-mptcp", action="store_true", help="connect outward over plain TCP")
-    add("--allow-loopback-destinations", action="store_true", help="let clients reach this host's loopback addresses")
-    for timeout in fields(Timeouts):
-        name = timeout.name.replace("_", "-")
-        add(
-            f"--{name}-timeout", metavar="S", type=float, default=timeout.default, help="seconds (default: %(default)g)"
-        )
-
-
-def _options(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Options:
-    """The options, or an exit with a message about the first that is wrong."""
-    if not given.allow:
-        parser.error("--allow NET is required: nobody is served who is not named (for this host alone: 127.0.0.0/8)")
-    mode = Mode(given.mode)
-    workers = len(os.sched_getaffinity(0)) if given.workers is None else given.workers
-    timeouts = {timeout.name: getattr(given, f"{timeout.name}_timeout") for timeout in fields(Timeouts)}
-    if workers < 1:
-        parser.error("--workers: at least one")
-    if wrong := [name for name, seconds in timeouts.items() if not 0 < seconds < float("inf")]:
-        parser.error(f"--{wrong[0].replace('_', '-')}-timeout: more than 0 seconds")
+def _options(given: argparse.Namespace) -> Options:
+    """The options in the file, with what the command line adds to them or says otherwise. Raises StartError."""
+    table = read(given.config) if given.config else {}
+    if given.listen:
+        table["listen"] = [*table.get("listen", []), *({"address": address} for address in given.listen)]
+    if given.allow:
+        clients = table.setdefault("clients", {})
+        clients["networks"] = [*clients.get("networks", []), *given.allow]
+    if given.workers is not None:
+        table["workers"] = given.workers
+    if getattr(given, "via", None):
+        table.setdefault("outward", {})["via"] = given.via
+    for assignment in given.set:
+        _merge(table, _assigned(assignment))
     try:
-        via = HostPort.parse(given.via) if mode is Mode.SOCKSIFY and given.via else None
-        return Options(
-            mode=mode,
-            listen=tuple(map(HostPort.parse_listen, given.listen)),
-            allow=tuple(map(_network, given.allow)),
-            workers=workers,
-            mptcp=not given.no_mptcp,
-            mptcp_listener=mode is Mode.SERVE and not given.no_mptcp_listener,
-            allow_loopback_destinations=given.allow_loopback_destinations,
-            via=via,
-            timeouts=Timeouts(**timeouts),
-        )
+        return parse(table, Mode(given.mode))
     except ValueError as error:
-        parser.error(str(error))
+        raise StartError(f"{given.config}: {error}" if given.config else str(error)) from error
 
 
-def _network(text: str) -> Network:
-    return ipaddress.ip_network(text, strict=True)
+def _assigned(assignment: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(assignment)
+    except tomllib.TOMLDecodeError as error:
+        raise StartError(f"--set {assignment}: not KEY=VALUE as in TOML, with texts in quotes: {error}") from None
+
+
+def _merge(table: dict[str, Any], more: dict[str, Any]) -> None:
+    """Put `more` over `table`; tables grow, everything else is replaced."""
+    for key, value in more.items():
+        if isinstance(value, dict) and isinstance(table.get(key), dict):
+            _merge(table[key], value)
+        else:
+            table[key] = value

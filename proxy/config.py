@@ -29,23 +29,19 @@ _LONGER = {"rule": "rules"}
 """A table that may stand several times has its name in the singular: [[rule]]."""
 
 
-def load(path: Path, mode: Mode) -> Options:
-    """The options that a file describes. Raises StartError."""
+def read(path: Path) -> dict[str, Any]:
+    """The table that a file holds. Raises StartError."""
     try:
-        table = tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text())
     except OSError as error:
         raise StartError(f"cannot read {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise StartError(f"{path} is not TOML: {error}") from error
-    try:
-        return parse(table, mode)
-    except ValueError as error:
-        raise StartError(f"{path}: {error}") from error
 
 
 def parse(table: Mapping[str, Any], mode: Mode) -> Options:
     """The options in a table that TOML made. Raises ValueError."""
-    named = {_LONGER.get(key, key): value for key, value in table.items()}
+    named = {"listen": [], "clients": {}, **{_LONGER.get(key, key): value for key, value in table.items()}}
     if "mode" in named:
         raise ValueError("mode: it is the command that says so: serve or socksify")
     options: Options = _table(Options, {**named, "mode": mode.value}, "")
@@ -56,9 +52,9 @@ def parse(table: Mapping[str, Any], mode: Mode) -> Options:
 def _check(options: Options) -> None:
     """What concerns more than one field."""
     if not options.listen:
-        raise ValueError("[[listen]]: there is none; give an address")
+        raise ValueError("listen (or --listen): there is none; give an address and a port")
     if not options.clients.networks:
-        raise ValueError("clients.networks: nobody is served who is not named; for this host alone: 127.0.0.0/8")
+        raise ValueError("clients.networks (or --allow): only who is named is served; for this host alone: 127.0.0.0/8")
     if options.tls is None and any(one.tls for one in options.listen):
         raise ValueError("[tls]: a listener wants it; give certificate and key")
     if options.workers < 1:
@@ -129,7 +125,7 @@ def _ports(text: str | int) -> range:
     low, _, high = str(text).partition("-")
     ports = range(int(low), int(high or low) + 1)
     if not ports or ports.start < 0 or ports.stop > 0x10000:
-        raise ValueError(f"{text!r} is not a port, nor a range of ports such as \"1024-65535\"")
+        raise ValueError(f'{text!r} is not a port, nor a range of ports such as "1024-65535"')
     return ports
 
 

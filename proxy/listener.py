@@ -13,14 +13,16 @@ from socket import (
     SOCK_NONBLOCK,
     SOCK_STREAM,
     SOL_SOCKET,
+    TCP_FASTOPEN,
     TCP_NODELAY,
     SocketType,
 )
 from typing import TYPE_CHECKING
 
+from codec.socks6.dialect import Dialects, Draft04, Draft11
 from proxy.loop import LISTENER_EVENTS
 from proxy.mptcp import IPPROTO_MPTCP
-from proxy.options import HostPort, StartError
+from proxy.options import Draft, HostPort, Listen, StartError
 
 if TYPE_CHECKING:
     from proxy.worker import Worker
@@ -28,21 +30,33 @@ if TYPE_CHECKING:
 BACKLOG = 4096
 """Bounded by net.core.somaxconn, too."""
 ACCEPTS_PER_TURN = 64
+FAST_OPEN_QUEUE = 256
+"""Fast Open connections whose handshake is not complete yet (RFC 7413)."""
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-def bound_socket(address: HostPort, *, multipath: bool = False) -> SocketType:
-    """A socket bound to `address`, which other sockets of this user may be bound to as well. Raises StartError."""
+def listening_socket(listen: Listen, port: int, *, multipath: bool) -> SocketType:
+    """A socket that listens on `port` of the address, as others of this user may, too. Raises StartError."""
+    address = listen.address
     try:
         sock = _new_socket(address, multipath=multipath)
         sock.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
         sock.setsockopt(SOL_SOCKET, SO_REUSEPORT, 1)
         if ":" in address.host:
             sock.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, 1)
-        sock.bind((address.host, address.port))
+        sock.bind((address.host, port))
+        prepare(sock, listen)
+        sock.listen(BACKLOG)
     except OSError as error:
         raise StartError(f"cannot listen on {address}: {error.strerror}") from error
     return sock
+
+
+def prepare(sock: SocketType, listen: Listen) -> None:
+    """Set what accepted sockets inherit: a system call saved for each. Raises OSError."""
+    sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+    if listen.fast_open:
+        sock.setsockopt(IPPROTO_TCP, TCP_FASTOPEN, FAST_OPEN_QUEUE)
 
 
 def _new_socket(address: HostPort, *, multipath: bool) -> SocketType:
@@ -58,12 +72,11 @@ def _new_socket(address: HostPort, *, multipath: bool) -> SocketType:
 class Listener:
     """The handler of a listening socket. Level-triggered: what one turn leaves, the next brings again."""
 
-    def __init__(self, worker: Worker, address: HostPort, *, multipath: bool) -> None:
+    def __init__(self, worker: Worker, sock: SocketType, listen: Listen) -> None:
         self._worker = worker
-        self._socket = bound_socket(address, multipath=multipath)
-        # Accepted sockets inherit it: one system call saved for each.
-        self._socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
-        self._socket.listen(BACKLOG)
+        self._socket = sock
+        dialect = Draft04 if listen.draft is Draft.DRAFT_04 else Draft11
+        self.dialects: Dialects = {version: dialect(version) for version in listen.versions}
         self._accepting = False
 
     def resume(self) -> None:
@@ -96,7 +109,7 @@ class Listener:
                     worker.pause_accepting()
                     return
                 continue  # that one client went away before it was taken (accept(2) lists many such errors)
-            if not worker.admit(SocketType(family, SOCK_STREAM, 0, fd), peer):
+            if not worker.admit(SocketType(family, SOCK_STREAM, 0, fd), peer, self):
                 return
 
     def crashed(self, error: Exception) -> None:

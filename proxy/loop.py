@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
 from select import EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, epoll
 from socket import SocketType
 from threading import RLock
@@ -25,7 +27,7 @@ class Handler(Protocol):
     """What a file descriptor's events go to."""
 
     def ready(self, mask: int, /) -> None:
-        """`mask` holds the EPOLL* bits that are set."""
+        """`mask` holds the EPOLL* bits that are set; 0 when it is a timer that is due."""
 
     def crashed(self, error: Exception) -> None:
         """`ready` raised what it should not have: drop the connection, keep the others."""
@@ -41,6 +43,8 @@ class Loop:
         self._doomed: list[SocketType] = []
         self._again: list[Handler] = []
         self._posted: deque[Handler] = deque()
+        self._timers: list[tuple[float, int, Handler]] = []
+        self._timer_numbers = count()
         self._tick_seconds = tick_seconds
         self._on_tick = on_tick
         self._stopping = False
@@ -70,6 +74,13 @@ class Loop:
         """Call `handler.ready(EPOLLIN)` once the events at hand are done."""
         self._again.append(handler)
 
+    def call_at(self, when: float, handler: Handler) -> None:
+        """Call `handler.ready(0)` when `now` has reached `when`, to the millisecond.
+
+        A timer is not taken back, so one that is hardly ever due costs little: the handler looks whether it still cares.
+        """
+        heappush(self._timers, (when, next(self._timer_numbers), handler))
+
     def post(self, handler: Handler) -> None:
         """Like `again`, and the one method that other threads and signal handlers may call, also when it is closed."""
         with self._closing:
@@ -82,15 +93,18 @@ class Loop:
 
     def run(self) -> None:
         """Handle events until `stop`."""
-        poll, handlers = self._epoll.poll, self.handlers
+        poll, handlers, timers = self._epoll.poll, self.handlers, self._timers
         next_tick = monotonic() + self._tick_seconds
         while not self._stopping:
-            events = poll(0 if self._again else max(0.0, next_tick - monotonic()), EVENTS_PER_TURN)
+            until = min(next_tick, timers[0][0]) if timers else next_tick
+            events = poll(0 if self._again else max(0.0, until - monotonic()), EVENTS_PER_TURN)
             self.now = now = monotonic()
             for fd, mask in events:
                 handler = handlers.get(fd)
                 if handler is not None:
                     self._call(handler, mask)
+            if timers and timers[0][0] <= now:
+                self._run_due()
             if self._again:
                 self._run_again()
             if self._doomed:
@@ -122,6 +136,11 @@ class Loop:
             handler.ready(mask)
         except Exception as error:  # noqa: BLE001 -- a defect met by one connection must not end all the others
             handler.crashed(error)
+
+    def _run_due(self) -> None:
+        timers, now = self._timers, self.now
+        while timers and timers[0][0] <= now:
+            self._call(heappop(timers)[2], 0)
 
     def _run_again(self) -> None:
         again, self._again = self._again, []

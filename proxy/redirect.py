@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from codec.address import Address
 from codec.reply import ReplyCode
+from codec.socks6.option_list import Options
 
 if TYPE_CHECKING:
     from proxy.session import Session
@@ -46,7 +47,7 @@ class Redirected:
     def crashed(self, error: Exception) -> None:
         self._session.crashed(error)
 
-    def connected(self, _remote: SocketType, _multipath: bool) -> bool:
+    def connected(self, _remote: SocketType, _answers: Options) -> bool:
         return True
 
     def refused(self, _code: ReplyCode) -> None:

@@ -13,7 +13,10 @@ from time import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from codec.address import ANY_IPV4, Address, AddressType
+from codec.command import Command
 from codec.reply import ReplyCode
+from codec.socks6.option_list import Options, find_option
+from codec.socks6.stack import Leg, Multipath
 from proxy.handshake import Handshake
 from proxy.log import Record
 from proxy.mptcp import is_multipath
@@ -24,6 +27,8 @@ from proxy.resolver import Candidate
 from proxy.via import ViaHandshake
 
 if TYPE_CHECKING:
+    from codec.socks6.sessions import Session as Socks6Session
+    from proxy.listener import Listener
     from proxy.worker import Worker
 
 _CLOSE_WITH_RESET = pack("ii", 1, 0)
@@ -41,7 +46,7 @@ class Stage(Enum):
 class Front(Protocol):
     """The client's side: what a client is told."""
 
-    def connected(self, remote: SocketType, multipath: bool, /) -> bool: ...
+    def connected(self, remote: SocketType, answers: Options, /) -> bool: ...
     def refused(self, code: ReplyCode, /) -> None: ...
     def early_data(self) -> bytes: ...
 
@@ -57,8 +62,10 @@ class Session:
     """Holds what the stages share. It handles the client's events itself while the remote host is being reached."""
 
     __slots__ = (
-        "_down", "_moved", "_reach", "_remote", "_started", "_up", "client", "client_events", "destination", "front",
-        "multipath", "peer", "port", "protocol", "stage", "waiting_since", "wants_multipath", "worker",
+        "_asked_multipath", "_down", "_moved", "_reach", "_remote", "_started", "_up", "client", "client_events", "command",
+        "destination",
+        "front", "multipath", "peer", "port", "protocol", "socks6_session", "stage", "user", "waiting_since",
+        "wants_multipath", "worker",
     )  # fmt: skip
 
     _up: Flow
@@ -72,9 +79,13 @@ class Session:
         self.peer = peer
         self.stage = Stage.HANDSHAKE
         self.protocol = "unknown"
+        self.user: str | None = None
+        self.socks6_session: Socks6Session | None = None
+        self.command: int = Command.CONNECT
         self.destination: Address | None = None
         self.port = 0
         self.wants_multipath = True
+        self._asked_multipath = False
         self.multipath = False
         self.client_events = 0
         """What happened to the client while nobody read from it."""
@@ -87,11 +98,13 @@ class Session:
     def is_over(self) -> bool:
         return self.stage is Stage.OVER
 
-    def begin_socks(self) -> None:
-        """Wait for a SOCKS request."""
-        front = Handshake(self)
+    def begin_socks(self, listener: Listener, octets: bytes = b"") -> None:
+        """Wait for a SOCKS request, or go on where another worker left off: `octets` have come already."""
+        front = Handshake(self, listener)
         self.front = front
         self.worker.loop.add(self.client.fileno(), front)
+        if octets:
+            front.received(octets)
 
     def begin_redirected(self) -> None:
         """Go on to where the packet filter took the client from."""
@@ -100,9 +113,30 @@ class Session:
         self.worker.loop.add(self.client.fileno(), self)
         self.worker.loop.again(front)
 
+    def perform(self, options: Options) -> None:
+        """Do what the client asks for; `options` are those of a SOCKSv6 request."""
+        multipath = find_option(options, Multipath)
+        self.wants_multipath = multipath is None or multipath.wanted
+        self._asked_multipath = multipath is not None
+        if self.command == Command.CONNECT:
+            self.connect()
+        elif self.command == Command.NOOP and self.protocol == "socks6":
+            assert self.front is not None
+            self.front.refused(ReplyCode.SUCCEEDED)
+            self.end("noop")
+        else:
+            self.refuse(ReplyCode.COMMAND_NOT_SUPPORTED)
+
+    def given_away(self) -> None:
+        """Another worker has the client now, and will tell its end."""
+        self.stage = Stage.OVER
+        self.worker.loop.bury(self.client)
+        self.worker.ended(self)
+        self.front = None
+
     def connect(self) -> None:
         """Reach `destination` and `port`, or the proxy that is to do it."""
-        worker, via = self.worker, self.worker.options.via
+        worker, via = self.worker, self.worker.options.outward.via
         destination = self.destination
         assert destination is not None
         self.stage = Stage.CONNECTING
@@ -124,7 +158,7 @@ class Session:
         """Connect to one of these addresses, as far as the rules permit."""
         if self.stage is not Stage.CONNECTING:
             return
-        via = self.worker.options.via
+        via = self.worker.options.outward.via
         permitted = found if via is not None else [one for one in found if self.worker.may_reach(one[1])]
         if not permitted:
             self.refuse(ReplyCode.NOT_ALLOWED if found else ReplyCode.HOST_UNREACHABLE)
@@ -135,7 +169,7 @@ class Session:
 
     def reached(self, remote: SocketType, mask: int) -> None:
         """An outward connection stands; `mask` is what has happened to it already."""
-        if self.worker.options.via is not None:
+        if self.worker.options.outward.via is not None:
             assert self.destination is not None
             handshake = ViaHandshake(self, remote, self.destination, self.port)
             self._reach = handshake
@@ -158,7 +192,8 @@ class Session:
         handlers[remote.fileno()] = down
         front, self.front = self.front, None
         assert front is not None
-        if not front.connected(remote, multipath):
+        answers = (Multipath(Leg.PROXY_REMOTE, wanted=multipath),) if self._asked_multipath else ()
+        if not front.connected(remote, answers):
             self.end("client reset", reset=True)
             return
         if data := front.early_data():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import resource
+from collections import Counter
 from dataclasses import astuple
 from select import EPOLLIN
 from socket import AF_INET, AF_INET6, SocketType
@@ -11,11 +12,13 @@ from time import time
 from typing import Any
 
 from codec.address import Address, AddressType
+from codec.socks6.sessions import Limits, SessionTable, random_id
+from proxy.channel import Channel, Ends
 from proxy.listener import Listener
 from proxy.log import Log, Record
 from proxy.loop import Loop
 from proxy.mptcp import OutwardSockets
-from proxy.options import Mode, Options
+from proxy.options import Listen, Mode, Options
 from proxy.pipes import PipePool
 from proxy.resolver import Candidate, Resolver
 from proxy.rules import clients_within, destinations
@@ -33,25 +36,42 @@ MOST_PIPES = 64
 class Worker:
     """What the sessions of one process share."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(
+        self,
+        options: Options,
+        listening: list[tuple[Listen, SocketType]],
+        slot: int = 0,
+        ends: list[Ends] | None = None,
+    ) -> None:
         self.options = options
         self.loop = Loop(tick_seconds=TICK_SECONDS, on_tick=self._tick)
         self._sweep_seconds = min(SWEEP_SECONDS, min(astuple(options.timeouts)) / 4)
         self._next_sweep = 0.0
         self.log = Log()
         self.resolver = Resolver(self.loop)
-        self.sockets = OutwardSockets(multipath=options.mptcp)
-        self.may_reach = destinations(allow_loopback=options.allow_loopback_destinations)
-        self._may_use = clients_within(options.allow)
+        self.sockets = OutwardSockets(multipath=options.outward.mptcp)
+        self.may_reach = destinations(allow_loopback=options.outward.allow_loopback)
+        self._may_use = clients_within(options.clients.networks)
+        self.channel = Channel(slot, ends or [Ends.make()], self.loop, self)
+        self.sessions = SessionTable(
+            Limits(
+                sessions=options.limits.sessions, idle=options.timeouts.session, largest_window=options.limits.window
+            ),
+            new_id=lambda: bytes((slot,)) + random_id()[1:],
+        )
+        self.verifier: Verifier | None = None
+        self.failures = Failures(options.clients.failures_per_minute)
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         pipes = min(MOST_PIPES, descriptors // 16)
         self.pipes = PipePool(pipes)
-        self._most_sessions = max(1, (descriptors - RESERVED_DESCRIPTORS - 2 * pipes) // 2)
-        self._sessions: set[Session] = set()
+        most = max(1, (descriptors - RESERVED_DESCRIPTORS - 2 * pipes) // 2)
+        self._most_connections = min(most, options.limits.connections or most)
+        self._connections: set[Session] = set()
+        self._clients: Counter[str] = Counter()
+        """Connections by client address, while there is a limit on them."""
         self._paused = False
         self._drain_until: float | None = None
-        multipath = options.mptcp_listener and options.mode is Mode.SERVE
-        self._listeners = [Listener(self, address, multipath=multipath) for address in options.listen]
+        self._listeners = [Listener(self, sock, listen) for listen, sock in listening]
         for listener in self._listeners:
             listener.resume()
 
@@ -63,25 +83,54 @@ class Worker:
         self.loop.run()
         self.log.close()
 
-    def admit(self, client: SocketType, peer: tuple[Any, ...]) -> bool:
+    def admit(self, client: SocketType, peer: tuple[Any, ...], listener: Listener) -> bool:
         """Take a client, if it may use the proxy. False when no more are to be accepted for now."""
         if not self._may_use(peer[0]):
-            client.close()
-            self.log.add(Record(time(), peer, "unknown", "", 0, False, 0, 0, 0.0, "client not allowed"))
+            self._turn_away(client, peer, "client not allowed")
             return True
-        session = Session(self, client, peer)
-        self._sessions.add(session)
+        most = self.options.limits.connections_per_client
+        if most and self._clients[peer[0]] >= most:
+            self._turn_away(client, peer, "too many connections from this client")
+            return True
+        session = self._session(client, peer)
         if self.options.mode is Mode.SERVE:
-            session.begin_socks()
+            session.begin_socks(listener)
         else:
             session.begin_redirected()
-        if len(self._sessions) >= self._most_sessions:
+        if len(self._connections) >= self._most_connections:
             self.pause_accepting()
         return not self._paused
 
+    def hand_over(self, owner: int, session: Session, listener: Listener, octets: bytes) -> bool:
+        """Give a client to the worker that has its SOCKSv6 session, with what it has sent; whether it took it."""
+        message = {"peer": session.peer, "listener": self._listeners.index(listener)}
+        return self.channel.send(owner, message, octets, session.client)
+
+    def take_over(self, message: dict[str, Any], octets: bytes, sock: SocketType | None) -> None:
+        """A client whose SOCKSv6 session belongs here."""
+        if sock is None or not self._listeners:
+            return
+        session = self._session(sock, tuple(message["peer"]))
+        session.begin_socks(self._listeners[message["listener"]], octets)
+
     def ended(self, session: Session) -> None:
         """Forget a session."""
-        self._sessions.discard(session)
+        self._connections.discard(session)
+        if self.options.limits.connections_per_client:
+            self._clients[session.peer[0]] -= 1
+            if not self._clients[session.peer[0]]:
+                del self._clients[session.peer[0]]
+
+    def _session(self, client: SocketType, peer: tuple[Any, ...]) -> Session:
+        session = Session(self, client, peer)
+        self._connections.add(session)
+        if self.options.limits.connections_per_client:
+            self._clients[peer[0]] += 1
+        return session
+
+    def _turn_away(self, client: SocketType, peer: tuple[Any, ...], why: str) -> None:
+        client.close()
+        self.log.add(Record(time(), peer, "unknown", "", 0, False, 0, 0, 0.0, why))
 
     def pause_accepting(self) -> None:
         """No descriptors for more: go on with the sessions there are, and look again at the next tick."""
@@ -89,10 +138,11 @@ class Worker:
         for listener in self._listeners:
             listener.pause()
 
-    def drain(self) -> None:
-        """Accept no more, and stop when the sessions have ended or their time is up."""
-        if self._drain_until is None:
-            self._drain_until = self.loop.now + self.options.timeouts.drain
+    def drain(self, seconds: float) -> None:
+        """Accept no more, and stop when the sessions have ended or the time is up."""
+        until = self.loop.now + seconds
+        if self._drain_until is None or until < self._drain_until:
+            self._drain_until = until
             for listener in self._listeners:
                 listener.close()
             self._listeners.clear()
@@ -107,10 +157,10 @@ class Worker:
         now = self.loop.now
         if now >= self._next_sweep:
             self._next_sweep = now + self._sweep_seconds
-            for session in tuple(self._sessions):
+            for session in tuple(self._connections):
                 session.check_timeout(now)
         self.log.flush()
-        if self._paused and len(self._sessions) < self._most_sessions:
+        if self._paused and len(self._connections) < self._most_connections:
             self._paused = False
             for listener in self._listeners:
                 listener.resume()
@@ -120,23 +170,25 @@ class Worker:
         if self._drain_until is None:
             return
         if self.loop.now >= self._drain_until:
-            for session in tuple(self._sessions):
+            for session in tuple(self._connections):
                 session.end("proxy stopped", reset=True)
-        if not self._sessions:
+        if not self._connections:
             self.loop.stop()
 
 
 class Stop:
-    """Makes a worker drain: the handler of SIGTERM, and of the supervisor's lifeline.
+    """Makes a worker drain: the handler of signals, and of the supervisor's lifeline.
 
     That is a pipe to which nobody writes: it ends when the supervisor does, however that came about.
     """
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, *, retire: bool = False) -> None:
         self._worker = worker
+        self._seconds = float("inf") if retire else worker.options.timeouts.drain
+        """A worker that a reload replaces may take all the time that its clients want."""
 
     def ready(self, _mask: int) -> None:
-        self._worker.drain()
+        self._worker.drain(self._seconds)
 
     def crashed(self, error: Exception) -> None:
         raise error

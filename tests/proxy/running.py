@@ -16,7 +16,7 @@ from typing import Any, Self
 PATIENCE = 15.0
 """Seconds that a wait may take before it is a failure; nothing takes nearly so long."""
 ROOT = Path(__file__).resolve().parents[2]
-LOOPBACK = ("--allow", "127.0.0.0/8", "--allow", "::1", "--allow-loopback-destinations")
+LOOPBACK = ("--allow", "127.0.0.0/8", "--allow", "::1", "--set", "outward.allow_loopback=true")
 NO_SUCH_NAME = "a" * 64
 """Its one label is too long for the DNS, so no resolver sends it anywhere."""
 ONE_WORKER = ("serve", "--listen", "127.0.0.1:0", "--workers", "1", *LOOPBACK)

@@ -119,7 +119,7 @@ def test_a_noop_succeeds_and_ends(proxy: RunningProxy) -> None:
 
 @EITHER_VERSION
 def test_a_host_that_does_not_answer_is_told_as_a_timeout(request_: MakeRequest) -> None:
-    with RunningProxy(*ONE_WORKER, "--connect-timeout", "0.3") as proxy, listening_socket() as full:
+    with RunningProxy(*ONE_WORKER, "--set", "timeouts.connect=0.3") as proxy, listening_socket() as full:
         full.listen(0)
         with connected_socket(full.getsockname()):
             with tunnel(proxy.address, request_("127.0.0.1", full.getsockname()[1])) as t:
@@ -177,7 +177,7 @@ def test_a_client_that_closes_in_its_handshake_is_forgotten(proxy: RunningProxy)
 
 
 def test_a_client_that_says_nothing_is_closed_in_time() -> None:
-    with RunningProxy(*ONE_WORKER, "--handshake-timeout", "0.3") as proxy, connected_socket(proxy.address) as sock:
+    with RunningProxy(*ONE_WORKER, "--set", "timeouts.handshake=0.3") as proxy, connected_socket(proxy.address) as sock:
         sock.sendall(b"\x05")
         assert receive_all(sock) == b""
         proxy.connection(end="handshake timed out")

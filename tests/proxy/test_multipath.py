@@ -66,11 +66,14 @@ def test_a_client_that_does_not_desire_multipath_does_not_get_it(proxy: RunningP
 
 
 def test_multipath_can_be_switched_off(mptcp_port: int) -> None:
-    with RunningProxy(*ONE_WORKER, "--no-mptcp") as proxy:
+    with RunningProxy(*ONE_WORKER, "--set", "outward.mptcp=false") as proxy:
         assert through(proxy, mptcp_port, (DESIRED,)) == (b"T", (NOT_DESIRED,), False)
 
 
-@pytest.mark.parametrize("arguments", [(), ("--no-mptcp-listener",)], ids=["mptcp", "tcp"])
+PLAIN = ("--set", 'listen=[{address="127.0.0.1:0",mptcp=false}]')
+
+
+@pytest.mark.parametrize("arguments", [(), PLAIN], ids=["mptcp", "tcp"])
 def test_a_client_may_come_over_multipath_unless_the_listener_is_plain(
     arguments: tuple[str, ...], mptcp_port: int
 ) -> None:

@@ -1,0 +1,91 @@
+"""From worker to worker: a client whose SOCKSv6 session lives in another process is handed over to it.
+
+Sessions, tokens and reservations are thus kept by one process each, without locks, and survive the death of the others.
+Every worker has a socket that all the others may send to; the supervisor keeps both ends, so that a successor goes on
+where a dead worker left off.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import dataclass
+from select import EPOLLIN
+from typing import Any, Protocol
+
+from proxy.loop import Loop
+
+LARGEST_MESSAGE = 1 << 17
+"""Octets: a request of 16 KiB, its initial data, and a datagram of 64 KiB all fit."""
+MESSAGES_PER_TURN = 64
+_FLAGS = socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """A worker's receiving end, and the one that others send to."""
+
+    receiving: socket.socket
+    sending: socket.socket
+
+    @classmethod
+    def make(cls) -> Ends:
+        receiving, sending = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | _FLAGS)
+        sending.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * LARGEST_MESSAGE)
+        return cls(receiving, sending)
+
+    def close(self) -> None:
+        self.receiving.close()
+        self.sending.close()
+
+
+class Receiver(Protocol):
+    """The worker, as the channel sees it."""
+
+    def take_over(self, message: dict[str, Any], octets: bytes, sock: socket.SocketType | None) -> None:
+        """What another worker sent. A socket is the receiver's now."""
+
+
+class Channel:
+    """One worker's view: its own end, and everyone's sending ends by slot."""
+
+    def __init__(self, slot: int, ends: list[Ends], loop: Loop, receiver: Receiver) -> None:
+        self.slot = slot
+        self._ends = ends
+        self._receiver = receiver
+        self._loop = loop
+        loop.add(ends[slot].receiving.fileno(), self, EPOLLIN)
+
+    def is_elsewhere(self, owner: int) -> bool:
+        """Whether this is the slot of another worker."""
+        return owner != self.slot and owner < len(self._ends)
+
+    def send(self, owner: int, message: dict[str, Any], octets: bytes, sock: socket.SocketType | None = None) -> bool:
+        """Send to another worker, with a copy of `sock`; whether it could be."""
+        payload = json.dumps(message).encode() + b"\n" + octets
+        try:
+            socket.send_fds(self._ends[owner].sending, [payload], [sock.fileno()] if sock is not None else [])
+        except OSError:
+            return False
+        return True
+
+    def ready(self, _mask: int) -> None:
+        for _ in range(MESSAGES_PER_TURN):
+            try:
+                payload, fds, _, _ = socket.recv_fds(self._ends[self.slot].receiving, LARGEST_MESSAGE, 1)
+            except OSError:
+                return
+            if not payload:  # the supervisor is gone, and with it all that could send
+                self._loop.remove(self._ends[self.slot].receiving.fileno())
+                return
+            message, _, octets = payload.partition(b"\n")
+            # Not socket.socket: sessions use the bare type, which closes when told so and says nothing when it goes.
+            sock = _bare_socket(fds[0]) if fds else None
+            self._receiver.take_over(json.loads(message), octets, sock)
+
+    def crashed(self, error: Exception) -> None:
+        raise error
+
+
+def _bare_socket(fd: int) -> socket.SocketType:
+    return socket.SocketType(-1, -1, -1, fd)
