@@ -77,7 +77,8 @@ class Loop:
     def call_at(self, when: float, handler: Handler) -> None:
         """Call `handler.ready(0)` when `now` has reached `when`, to the millisecond.
 
-        A timer is not taken back, so one that is hardly ever due costs little: the handler looks whether it still cares.
+        A timer is not taken back, so that those which are hardly ever due cost little: the handler looks whether it
+        still cares.
         """
         heappush(self._timers, (when, next(self._timer_numbers), handler))
 

@@ -21,11 +21,13 @@ from socket import (
     IPV6_UNICAST_HOPS,
     SOCK_STREAM,
     SocketType,
+    socket,
 )
+from typing import Any
 
-from codec.socks6 import stack as draft11
 from codec.socks6.draft04 import options as draft04
 from codec.socks6.option import Option, RawOption
+from codec.socks6.option_list import find_option
 from codec.socks6.stack import (
     HappyEyeballs,
     Leg,
@@ -34,6 +36,7 @@ from codec.socks6.stack import (
     NoFragmentation,
     PortParity,
     StackOption,
+    TcpFastOpen,
     Tos,
     Ttl,
     UdpError,
@@ -44,11 +47,14 @@ _IP_MTU_DISCOVER = 10
 _IPV6_MTU_DISCOVER = 23
 _PMTUDISC_DO = 2
 """DF on every packet, and the path MTU heeded; PROBE would not heed it, so that TCP stalls where it is small."""
-_PMTUDISC_PROBE = 3
+_ALWAYS_DF = frozenset((_PMTUDISC_DO, 3))
 
-_TOS = {AF_INET: (IPPROTO_IP, IP_TOS), AF_INET6: (IPPROTO_IPV6, IPV6_TCLASS)}
-_TTL = {AF_INET: (IPPROTO_IP, IP_TTL), AF_INET6: (IPPROTO_IPV6, IPV6_UNICAST_HOPS)}
-_PMTU = {AF_INET: (IPPROTO_IP, _IP_MTU_DISCOVER), AF_INET6: (IPPROTO_IPV6, _IPV6_MTU_DISCOVER)}
+_TOS: dict[int, tuple[int, int]] = {AF_INET: (IPPROTO_IP, IP_TOS), AF_INET6: (IPPROTO_IPV6, IPV6_TCLASS)}
+_TTL: dict[int, tuple[int, int]] = {AF_INET: (IPPROTO_IP, IP_TTL), AF_INET6: (IPPROTO_IPV6, IPV6_UNICAST_HOPS)}
+_PATH_MTU: dict[int, tuple[int, int]] = {
+    AF_INET: (IPPROTO_IP, _IP_MTU_DISCOVER),
+    AF_INET6: (IPPROTO_IPV6, _IPV6_MTU_DISCOVER),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +88,6 @@ class Wishes:
     backlog: int | None = None
     udp_error: bool | None = None
     parity: PortParity | None = None
-    draft04: bool = False
-    """Answers have the form of draft-04."""
 
     @property
     def wants_multipath(self) -> bool:
@@ -100,48 +104,111 @@ NO_WISHES = Wishes()
 
 def wishes_of(options: Iterable[Option | RawOption]) -> Wishes:
     """What a request's options say about the stack; `NO_WISHES` itself when they say nothing."""
-    stack = tuple(option for option in options if isinstance(option, StackOption))
+    stack = tuple([option for option in options if isinstance(option, StackOption)])
     return _wishes(stack) if stack else NO_WISHES
+
+
+_LEG_WISHES: dict[type[StackOption], tuple[str, str]] = {
+    Tos: ("tos", "tos"),
+    Ttl: ("ttl", "ttl"),
+    NoFragmentation: ("no_fragmentation", "wanted"),
+}
+"""For an option the field that it sets, and the attribute that it takes the value from."""
+_OTHER_WISHES: dict[type[StackOption], tuple[str, str]] = {
+    HappyEyeballs: ("happy_eyeballs", "wanted"),
+    TcpFastOpen: ("fast_open", "payload_size"),
+    Multipath: ("multipath", "wanted"),
+    ListenBacklog: ("backlog", "backlog"),
+    UdpError: ("udp_error", "wanted"),
+}
 
 
 # Clients ask for the same few again and again. Nothing but stack options is kept: no credentials.
 @lru_cache(maxsize=256)
 def _wishes(options: tuple[StackOption, ...]) -> Wishes:
-    found = {type(option): option for option in options if option.leg & Leg.PROXY_REMOTE}
-
-    def told(kind: type[StackOption], name: str) -> int | None:
-        option = found.get(kind)
-        return None if option is None else getattr(option, name)
-
-    parity = found.get(PortParity)
-    assert parity is None or isinstance(parity, PortParity)
-    is_draft04 = draft04.TcpFastOpen in found
+    others = _said(options, Leg.PROXY_REMOTE, _OTHER_WISHES)
+    if any(isinstance(option, draft04.TcpFastOpen) and option.leg & Leg.PROXY_REMOTE for option in options):
+        others["fast_open"] = 0
     return Wishes(
-        client=_leg_wishes(options, Leg.CLIENT_PROXY),
-        remote=_leg_wishes(options, Leg.PROXY_REMOTE),
-        happy_eyeballs=_flag(told(HappyEyeballs, "wanted")),
-        fast_open=0 if is_draft04 else told(draft11.TcpFastOpen, "payload_size"),
-        multipath=_flag(told(Multipath, "wanted")),
-        backlog=told(ListenBacklog, "backlog"),
-        udp_error=_flag(told(UdpError, "wanted")),
-        parity=parity,
-        draft04=is_draft04,
+        client=LegWishes(**_said(options, Leg.CLIENT_PROXY, _LEG_WISHES)),
+        remote=LegWishes(**_said(options, Leg.PROXY_REMOTE, _LEG_WISHES)),
+        parity=find_option(options, PortParity),
+        **others,
     )
 
 
-def _flag(value: int | None) -> bool | None:
-    return None if value is None else bool(value)
+def _said(
+    options: tuple[StackOption, ...], leg: Leg, fields: dict[type[StackOption], tuple[str, str]]
+) -> dict[str, Any]:
+    known = [(fields[type(option)], option) for option in options if option.leg & leg and type(option) in fields]
+    return {field: getattr(option, attribute) for (field, attribute), option in known}
 
 
-def _leg_wishes(options: tuple[StackOption, ...], leg: Leg) -> LegWishes:
-    tos = ttl = no_fragmentation = None
-    for option in options:
-        if not option.leg & leg:
-            continue
-        if isinstance(option, Tos):
-            tos = option.tos
-        elif isinstance(option, Ttl):
-            ttl = option.ttl
-        elif isinstance(option, NoFragmentation):
-            no_fragmentation = option.wanted
-    return LegWishes(tos, ttl, no_fragmentation)
+def apply(sock: SocketType, wishes: LegWishes) -> None:
+    """Do what is wished to a TCP or UDP socket, as far as the kernel lets it: `answers` tells how far."""
+    family = sock.family
+    if wishes.tos is not None:
+        _set(sock, _TOS[family], wishes.tos)
+    if wishes.ttl:
+        _set(sock, _TTL[family], wishes.ttl)
+    if wishes.no_fragmentation:
+        _set(sock, _PATH_MTU[family], _PMTUDISC_DO)
+
+
+def answers(sock: SocketType, wishes: LegWishes, leg: Leg) -> tuple[StackOption, ...]:
+    """What holds now on one leg, as the operation reply says it, for each wish."""
+    told: list[StackOption] = []
+    family = sock.family
+    if wishes.tos is not None and (tos := _get(sock, _TOS[family])) is not None:
+        told.append(Tos(leg, tos))
+    if wishes.ttl is not None and (ttl := _get(sock, _TTL[family])) is not None:
+        told.append(Ttl(leg, ttl))
+    if wishes.no_fragmentation is not None:
+        # That it is allowed is no wish for it: the kernel's own way (DF, and segments made smaller) stays.
+        told.append(NoFragmentation(leg, _get(sock, _PATH_MTU[family]) in _ALWAYS_DF))
+    return tuple(told)
+
+
+def connect_answers(
+    sock: SocketType, wishes: Wishes, *, multipath: bool, in_syn: int, raced: bool | None
+) -> tuple[StackOption, ...]:
+    """The reply's stack options for the remote leg of a CONNECT.
+
+    `in_syn` is the count of octets that the SYN carried: the draft leaves open what a proxy says of TCP Fast Open, here
+    0 means that the SYN was empty. `raced` tells whether Happy Eyeballs was in force; None where there was no name.
+    """
+    if wishes is NO_WISHES:
+        return ()
+    told = list(answers(sock, wishes.remote, Leg.PROXY_REMOTE))
+    if wishes.happy_eyeballs is not None and raced is not None:
+        told.append(HappyEyeballs(Leg.PROXY_REMOTE, raced))
+    if wishes.fast_open is not None:
+        told.append(TcpFastOpen(Leg.PROXY_REMOTE, in_syn))
+    if wishes.multipath is not None:
+        told.append(Multipath(Leg.PROXY_REMOTE, multipath))
+    return tuple(told)
+
+
+def connect_answers_draft04(*, multipath: bool, in_syn: int) -> tuple[StackOption, ...]:
+    """The same in draft-04, where nothing is answered that is not so, and MPTCP is told of unasked."""
+    fast_open = (draft04.TcpFastOpen(Leg.PROXY_REMOTE),) if in_syn else ()
+    return (*fast_open, draft04.Multipath(Leg.PROXY_REMOTE)) if multipath else fast_open
+
+
+def _set(sock: SocketType, option: tuple[int, int], value: int) -> None:
+    # A client may have come over MPTCP, whose sockets refuse: a proxy "MAY choose not to honor" a stack option.
+    with suppress(OSError):
+        sock.setsockopt(*option, value)
+
+
+def _get(sock: SocketType, option: tuple[int, int]) -> int | None:
+    try:
+        return sock.getsockopt(*option)
+    except OSError:
+        pass
+    # MPTCP again. Its subflows are made with the host's defaults, which a new socket has.
+    try:
+        with socket(sock.family, SOCK_STREAM) as fresh:
+            return fresh.getsockopt(*option)
+    except OSError:
+        return None
