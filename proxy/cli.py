@@ -11,7 +11,9 @@ from typing import Any
 from proxy import __version__
 from proxy.config import parse, read
 from proxy.options import Mode, Options, StartError
+from proxy.rules import Policy
 from proxy.supervisor import Supervisor
+from proxy.users import Users
 
 EPILOG = """examples:
   mpsocks serve --listen 10.66.6.2:6666 --allow 10.66.6.0/24
@@ -71,7 +73,12 @@ def _options(given: argparse.Namespace) -> Options:
     for assignment in given.set:
         _merge(table, _assigned(assignment))
     try:
-        return parse(table, Mode(given.mode))
+        options = parse(table, Mode(given.mode))
+        # Made once for its errors: nothing is opened for what no worker could begin with.
+        Policy(options.rules, options.outward)
+        if options.clients.users is not None:
+            Users.load(options.clients.users)
+        return options
     except ValueError as error:
         raise StartError(f"{given.config}: {error}" if given.config else str(error)) from error
 

@@ -47,7 +47,7 @@ class Endpoints:
         _close([sock for sockets in self._sockets.values() for sock in sockets if id(sock) not in needed])
         self._sockets = wanted
 
-    def of_worker(self, slot: int) -> list[tuple[Listen, socket.socket]]:
+    def of_worker(self, slot: int) -> Sequence[tuple[Listen, socket.socket]]:
         """What the worker of this number listens on."""
         return [(listen, sockets[slot]) for listen, sockets in self._sockets.items()]
 

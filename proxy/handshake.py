@@ -101,18 +101,19 @@ class Handshake:
         """What the client sent behind its request."""
         return self._connection.leftover()
 
-    def answered(self, valid: bool) -> None:
+    def verified(self, right: bool) -> None:
         """The verdict on the password that was asked about."""
         if self._session.is_over:
             return
         self._waiting = False
-        if self._judged(valid) and not self.received(b""):
+        if self._judged(right) and not self.received(b""):
             # What came meanwhile was an event that nobody acted on.
             self.ready(self._session.client_events)
 
     def still_wanted(self) -> bool:
-        """Whether the verdict is waited for."""
-        return not self._session.is_over
+        """Whether the verdict is waited for, and would be heard."""
+        session, worker = self._session, self._session.worker
+        return not session.is_over and not worker.failures.refused(session.peer[0], worker.loop.now)
 
     def _happened(self, event: Event) -> bool:
         """Act on an event; whether the next one is to be waited for."""
@@ -188,7 +189,7 @@ class Handshake:
         verifier, now = worker.verifier, worker.loop.now
         assert verifier is not None
         session.user = user.decode("utf-8", "backslashreplace")
-        if worker.failures.blocked(session.peer[0], now):
+        if worker.failures.refused(session.peer[0], now):
             return self._judged(False)
         if verifier.known(user, password):
             return self._judged(True)
@@ -198,7 +199,7 @@ class Handshake:
     def _judged(self, valid: bool) -> bool:
         """Tell the client whether its password is right; whether to wait for its next message."""
         if not valid:
-            self._session.worker.failures.note(self._session.peer[0], self._session.worker.loop.now)
+            self._session.worker.failures.add(self._session.peer[0], self._session.worker.loop.now)
         if self._request is None:
             return self._send_or_end(self._connection.send_authentication(valid), "" if valid else "wrong password")
         in_option = find_option(self._request.options, UserPasswordData) is not None

@@ -16,6 +16,7 @@ from socket import (
     TCP_FASTOPEN,
     TCP_NODELAY,
     SocketType,
+    socket,
 )
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ FAST_OPEN_QUEUE = 256
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-def listening_socket(listen: Listen, port: int, *, multipath: bool) -> SocketType:
+def listening_socket(listen: Listen, port: int, *, multipath: bool) -> socket:
     """A socket that listens on `port` of the address, as others of this user may, too. Raises StartError."""
     address = listen.address
     try:
@@ -59,14 +60,14 @@ def prepare(sock: SocketType, listen: Listen) -> None:
         sock.setsockopt(IPPROTO_TCP, TCP_FASTOPEN, FAST_OPEN_QUEUE)
 
 
-def _new_socket(address: HostPort, *, multipath: bool) -> SocketType:
+def _new_socket(address: HostPort, *, multipath: bool) -> socket:
     kind = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC
     if multipath:
         try:
-            return SocketType(address.family, kind, IPPROTO_MPTCP)
+            return socket(address.family, kind, IPPROTO_MPTCP)
         except OSError:
             pass  # a kernel without MPTCP, or with it switched off: plain TCP serves every client
-    return SocketType(address.family, kind, 0)
+    return socket(address.family, kind, 0)
 
 
 class Listener:

@@ -34,6 +34,11 @@ if TYPE_CHECKING:
 _CLOSE_WITH_RESET = pack("ii", 1, 0)
 
 
+def is_address(destination: Address) -> bool:
+    """Whether there is no name to resolve."""
+    return destination.type is not AddressType.DOMAIN_NAME
+
+
 class Stage(Enum):
     """How far a session is; each has its own timeout."""
 
@@ -62,10 +67,9 @@ class Session:
     """Holds what the stages share. It handles the client's events itself while the remote host is being reached."""
 
     __slots__ = (
-        "_asked_multipath", "_down", "_moved", "_reach", "_remote", "_started", "_up", "client", "client_events", "command",
-        "destination",
-        "front", "multipath", "peer", "port", "protocol", "socks6_session", "stage", "user", "waiting_since",
-        "wants_multipath", "worker",
+        "_asked_multipath", "_down", "_moved", "_reach", "_remote", "_started", "_up", "client", "client_events",
+        "command", "destination", "front", "multipath", "peer", "port", "protocol", "socks6_session", "stage", "user",
+        "waiting_since", "wants_multipath", "worker",
     )  # fmt: skip
 
     _up: Flow
@@ -143,12 +147,26 @@ class Session:
         self.waiting_since = worker.loop.now
         worker.loop.handlers[self.client.fileno()] = self
         target = Address.of(via.host) if via is not None else destination
-        if via is not None and not worker.may_reach(destination.host):
+        if not (self._permits(destination.host) if is_address(destination) else self._may_ask()):
             self.refuse(ReplyCode.NOT_ALLOWED)
-        elif target.type is not AddressType.DOMAIN_NAME:
+        elif is_address(target):
             self.answered([worker.candidate(target)])
         elif not worker.resolver.ask(target.name_octets, self):
             self.refuse(ReplyCode.GENERAL_FAILURE)
+
+    def _permits(self, address: str | None) -> bool:
+        """Whether the rules let this client go to the address, by the name that it gave."""
+        destination = self.destination
+        assert destination is not None
+        name = None if is_address(destination) else destination.host
+        return self.worker.policy.decide(
+            self.peer[0], self.user, Command(self.command), name=name, address=address, port=self.port
+        )
+
+    def _may_ask(self) -> bool:
+        if self.worker.options.outward.via is not None:  # the next proxy resolves the name, and judges the address
+            return self._permits(None)
+        return self.worker.policy.may_ask(self.peer[0], self.user, Command(self.command))
 
     def still_wanted(self) -> bool:
         """Whether the resolver's answer is waited for."""
@@ -159,7 +177,7 @@ class Session:
         if self.stage is not Stage.CONNECTING:
             return
         via = self.worker.options.outward.via
-        permitted = found if via is not None else [one for one in found if self.worker.may_reach(one[1])]
+        permitted = found if via is not None else [one for one in found if self._permits(one[1])]
         if not permitted:
             self.refuse(ReplyCode.NOT_ALLOWED if found else ReplyCode.HOST_UNREACHABLE)
             return

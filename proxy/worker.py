@@ -14,6 +14,7 @@ from typing import Any
 from codec.address import Address, AddressType
 from codec.socks6.sessions import Limits, SessionTable, random_id
 from proxy.channel import Channel, Ends
+from proxy.failures import Failures
 from proxy.listener import Listener
 from proxy.log import Log, Record
 from proxy.loop import Loop
@@ -21,8 +22,10 @@ from proxy.mptcp import OutwardSockets
 from proxy.options import Listen, Mode, Options
 from proxy.pipes import PipePool
 from proxy.resolver import Candidate, Resolver
-from proxy.rules import clients_within, destinations
+from proxy.rules import Policy, clients_within
 from proxy.session import Session
+from proxy.users import Users
+from proxy.verifier import Verifier
 
 TICK_SECONDS = 0.1
 """How late a log line may be."""
@@ -50,7 +53,7 @@ class Worker:
         self.log = Log()
         self.resolver = Resolver(self.loop)
         self.sockets = OutwardSockets(multipath=options.outward.mptcp)
-        self.may_reach = destinations(allow_loopback=options.outward.allow_loopback)
+        self.policy = Policy(options.rules, options.outward)
         self._may_use = clients_within(options.clients.networks)
         self.channel = Channel(slot, ends or [Ends.make()], self.loop, self)
         self.sessions = SessionTable(
@@ -59,7 +62,7 @@ class Worker:
             ),
             new_id=lambda: bytes((slot,)) + random_id()[1:],
         )
-        self.verifier: Verifier | None = None
+        self.verifier = Verifier(self.loop, Users.load(options.clients.users)) if options.clients.users else None
         self.failures = Failures(options.clients.failures_per_minute)
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         pipes = min(MOST_PIPES, descriptors // 16)

@@ -1,0 +1,69 @@
+"""Guessing passwords is slowed down, by address."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.failures import REMEMBERED, WINDOW_SECONDS, Failures
+
+HOST = "192.0.2.1"
+
+
+def failing(*hosts: str, times: int = 3, now: float = 0.0) -> Failures:
+    """Three a minute are heard; these have failed so many times."""
+    failures = Failures(3)
+    for host in hosts:
+        for _ in range(times):
+            failures.add(host, now)
+    return failures
+
+
+def test_nobody_is_refused_who_has_not_failed() -> None:
+    assert not Failures(3).refused(HOST, 0.0)
+    assert not failing("192.0.2.2").refused(HOST, 0.0)
+
+
+def test_as_many_as_are_allowed_are_heard() -> None:
+    assert not failing(HOST, times=2).refused(HOST, 1.0)
+    assert failing(HOST, times=3).refused(HOST, 1.0)
+
+
+def test_the_minute_begins_with_the_first_failure_and_then_all_is_forgiven() -> None:
+    failures = failing(HOST, times=1, now=100.0)
+    failures.add(HOST, 150.0)
+    failures.add(HOST, 159.0)
+    assert failures.refused(HOST, 100.0 + WINDOW_SECONDS - 0.1)
+    assert not failures.refused(HOST, 100.0 + WINDOW_SECONDS)
+    failures.add(HOST, 161.0)
+    failures.add(HOST, 162.0)
+    assert not failures.refused(HOST, 163.0)
+    failures.add(HOST, 163.0)
+    assert failures.refused(HOST, 163.0)
+
+
+@pytest.mark.parametrize(
+    ("failed", "host", "refused"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:2", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("fe80::1%eth0", "fe80::2", True),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+    ],
+)
+def test_an_ipv6_network_of_64_bits_counts_as_one(failed: str, host: str, refused: bool) -> None:
+    assert failing(failed).refused(host, 0.0) is refused
+
+
+def test_no_more_than_so_many_are_remembered_and_the_first_to_be_forgiven_goes_first() -> None:
+    failures = failing(HOST, "192.0.2.2", now=0.0)
+    for _ in range(3):
+        failures.add(HOST, WINDOW_SECONDS)  # A new minute: 192.0.2.2 is now before it.
+    for number in range(REMEMBERED - 2):
+        failures.add(f"10.{number >> 8}.{number & 255}.1", WINDOW_SECONDS)
+    assert failures.refused("192.0.2.2", WINDOW_SECONDS - 1.0)
+    failures.add("198.51.100.1", WINDOW_SECONDS)
+    assert not failures.refused("192.0.2.2", WINDOW_SECONDS - 1.0)
+    assert failures.refused(HOST, WINDOW_SECONDS)
+    failures.add("198.51.100.2", WINDOW_SECONDS)
+    assert not failures.refused(HOST, WINDOW_SECONDS)
