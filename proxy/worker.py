@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import resource
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import astuple
 from select import EPOLLIN
 from socket import AF_INET, AF_INET6, SocketType
@@ -42,7 +43,7 @@ class Worker:
     def __init__(
         self,
         options: Options,
-        listening: list[tuple[Listen, SocketType]],
+        listening: Sequence[tuple[Listen, SocketType]],
         slot: int = 0,
         ends: list[Ends] | None = None,
     ) -> None:
