@@ -67,7 +67,7 @@ class LegWishes:
     no_fragmentation: bool | None = None
 
     def needs_plain_tcp(self, family: int) -> bool:
-        """Whether an MPTCP socket would refuse any of it: an explicit wish about packets then wins over Multipath.
+        """Whether an MPTCP socket would refuse any of it: an explicit wish about packets wins over Multipath.
 
         Linux sets the TOS of MPTCP's subflows for IPv4 alone, and their TTL and path MTU discovery not at all.
         """
@@ -89,14 +89,13 @@ class Wishes:
     udp_error: bool | None = None
     parity: PortParity | None = None
 
-    @property
-    def wants_multipath(self) -> bool:
+    def allow_multipath(self, family: int) -> bool:
         """Whether remote hosts are reached over MPTCP, as far as the kernel has it.
 
         The draft would have it asked for ("SHOULD NOT" otherwise); here MPTCP outward is what the proxy is for, so it
-        is used unless the client says no.
+        is used unless the client says no, or wishes what an MPTCP socket refuses.
         """
-        return self.multipath is not False
+        return self.multipath is not False and not self.remote.needs_plain_tcp(family)
 
 
 NO_WISHES = Wishes()
