@@ -6,7 +6,6 @@ import errno
 import fcntl
 import json
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,8 +18,7 @@ from proxy.mptcp import OutwardSockets
 from proxy.options import HostPort
 from proxy.outcome import reply_code
 from proxy.pipes import PIPE_OCTETS, PipePool
-from proxy.resolver import LONGEST_QUEUE, Answer, Candidate, Resolver, look_up
-from tests.proxy.running import NO_SUCH_NAME, PATIENCE
+from tests.proxy.running import PATIENCE
 
 RECORD = Record(1.5, ("192.0.2.1", 4000), "socks6", "example.com", 80, True, 1, 2, 0.25, "closed")
 
@@ -98,56 +96,6 @@ def loop() -> Iterator[Loop]:
     made.close()
 
 
-class Asker:
-    """Keeps what it was told, and stops the loop when it has been told `expected` times."""
-
-    def __init__(self, loop: Loop) -> None:
-        self._loop = loop
-        self.expected = 1
-        self.answers: list[list[Candidate]] = []
-
-    def answered(self, found: list[Candidate]) -> None:
-        self.answers.append(found)
-        if len(self.answers) == self.expected:
-            self._loop.stop()
-
-    def still_wanted(self) -> bool:
-        return True
-
-    def crashed(self, error: Exception) -> None:
-        raise error
-
-
-def test_names_are_looked_up_beside_the_loop(loop: Loop) -> None:
-    asker = Asker(loop)
-    assert Resolver(loop).ask(b"127.0.0.1", asker)
-    loop.run()
-    assert asker.answers == [[(2, "127.0.0.1")]]
-
-
-@pytest.mark.parametrize("name", [NO_SUCH_NAME.encode(), b"\xff" * 64, b"a" * 255])
-def test_a_name_without_an_address_has_no_candidates(name: bytes) -> None:
-    assert look_up(name) == []
-
-
-def test_questions_are_bounded_when_the_resolver_hangs(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
-    hanging, resolver, asker = threading.Event(), Resolver(loop), Asker(loop)
-
-    def hang(_: bytes) -> list[Candidate]:
-        hanging.wait(PATIENCE)
-        return []
-
-    monkeypatch.setattr("proxy.resolver.look_up", hang)
-    taken = 0
-    while taken < 2 * LONGEST_QUEUE and resolver.ask(b"name", asker):
-        taken += 1
-    assert LONGEST_QUEUE <= taken < 2 * LONGEST_QUEUE
-    asker.expected = taken
-    hanging.set()
-    loop.run()
-    assert asker.answers == [[]] * taken
-
-
 def test_a_defect_met_by_one_handler_reaches_that_handler(loop: Loop) -> None:
     class Defective:
         def ready(self, _mask: int) -> None:
@@ -161,12 +109,28 @@ def test_a_defect_met_by_one_handler_reaches_that_handler(loop: Loop) -> None:
     loop.run()
 
 
-def test_an_answer_that_comes_when_the_loop_is_closed_is_dropped() -> None:
-    closed = Loop(tick_seconds=PATIENCE, on_tick=lambda: None)
-    asker = Asker(closed)
-    closed.close()
-    closed.post(Answer(asker, []))
-    assert asker.answers == []
+def test_timers_call_in_the_order_of_their_times(loop: Loop) -> None:
+    called: list[str] = []
+
+    class Timer:
+        def __init__(self, name: str) -> None:
+            self._name = name
+
+        def ready(self, mask: int) -> None:
+            assert mask == 0
+            called.append(self._name)
+            if len(called) == 3:
+                loop.stop()
+
+        def crashed(self, error: Exception) -> None:
+            raise error
+
+    for seconds, name in ((0.02, "second"), (0.01, "first"), (0.02, "third"), (60, "never")):
+        loop.call_at(loop.now + seconds, Timer(name))
+    begun = loop.now
+    loop.run()
+    assert called == ["first", "second", "third"]
+    assert loop.now >= begun + 0.02
 
 
 def test_a_kernel_without_multipath_gives_tcp(monkeypatch: pytest.MonkeyPatch) -> None:
