@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shlex
 from dataclasses import dataclass, field
 from hmac import compare_digest
@@ -21,7 +22,8 @@ MOST_WORK = 1 << 20
 """The largest N * r * p that is taken: each check of it takes 128 MiB or some 0.4 s. The default is an eighth."""
 _OPEN_TO_OTHERS = 0o027
 _SALT_OCTETS = 16
-_RIGHT = "right is name:scrypt:N:r:p:salt:hash, as `mpsocks user add` writes it"
+_OCTET = "(?:[0-9a-fA-F]{2})"
+_SHAPE = re.compile(f"scrypt:([0-9]{{1,7}}):([0-9]{{1,4}}):([0-9]{{1,4}}):({_OCTET}{{8,64}}):({_OCTET}{{16,64}})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +45,13 @@ class Hash:
     @classmethod
     def parse(cls, text: str) -> Self:
         """What stands behind the name. Raises ValueError, which does not show what it is about."""
-        fields = text.split(":")
-        if len(fields) != 6 or fields[0] != "scrypt" or not all(one.isascii() and one.isdecimal() for one in fields[1:4]):
-            raise ValueError(_RIGHT)
-        n, r, p = map(int, fields[1:4])
+        shape = _SHAPE.fullmatch(text.rstrip())
+        if shape is None:
+            raise ValueError("right is name:scrypt:N:r:p:salt:hash, as `mpsocks user add` writes it")
+        n, r, p = map(int, shape.groups()[:3])
         if n < 1 << 10 or n & (n - 1) or not r or not p or n * r * p > MOST_WORK:
-            raise ValueError(f"N is a power of 2 from 1024, r and p are at least 1, and N * r * p is at most {MOST_WORK}")
-        try:
-            salt, digest = map(bytes.fromhex, fields[4:])
-        except ValueError:
-            raise ValueError(f"salt and hash are hexadecimal; {_RIGHT}") from None
-        if not (8 <= len(salt) <= 64 and 16 <= len(digest) <= 64):
-            raise ValueError("a salt has 8 to 64 octets and a hash 16 to 64, each written as two digits")
+            raise ValueError(f"N is a power of 2 from 1024, r and p at least 1, and N * r * p at most {MOST_WORK}")
+        salt, digest = map(bytes.fromhex, shape.groups()[3:])
         return cls(salt, digest, n, r, p)
 
     def __str__(self) -> str:
@@ -84,11 +81,6 @@ class Users:
         """Raises StartError."""
         return cls(parse(read(path), path))
 
-    @property
-    def names(self) -> list[str]:
-        """In the order of the file."""
-        return [name.decode() for name in self._hashes]
-
     def check(self, name: bytes, password: bytes) -> bool:
         """Takes 50 ms, and as long for a name that there is not: time must not tell which there are."""
         found = self._hashes.get(name)
@@ -100,7 +92,7 @@ class Users:
 def check_name(name: str) -> None:
     """Raises ValueError for a name that the file cannot hold, or nobody could type."""
     if not name.isprintable() or name != name.strip() or name.startswith("#") or ":" in name:
-        raise ValueError(f"a name has no colon, no control characters, no # before it and no blanks around it: {name!r}")
+        raise ValueError(f"a name has no colon or control character, no # before it and no blank around it: {name!r}")
     if not 0 < len(name.encode()) <= LONGEST_FIELD:
         raise ValueError(f"a name has 1 to {LONGEST_FIELD} octets of UTF-8")
 

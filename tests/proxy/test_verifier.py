@@ -101,10 +101,11 @@ def test_what_was_right_is_known_while_it_is_used(loop: Loop) -> None:
 
 
 def test_what_was_wrong_is_not_remembered_and_forgets_nothing(loop: Loop) -> None:
-    verifier = Verifier(loop, ALICE)
-    asked(loop, verifier, b"alice", PASSWORD)
-    loop_again = Asker(loop)
-    verifier.ask(b"alice", b"wrong", loop_again)
+    verifier, asker = Verifier(loop, ALICE), Asker(loop, expected=2)
+    verifier.ask(b"alice", PASSWORD, asker)
+    verifier.ask(b"alice", b"wrong", asker)
+    loop.run()
+    assert asker.told == [True, False]
     assert not verifier.known(b"alice", b"wrong")
     assert verifier.known(b"alice", PASSWORD)
 
@@ -118,25 +119,6 @@ def test_connections_that_come_all_at_once_are_checked_once(loop: Loop) -> None:
     loop.run()
     assert asker.told == [True] * 20
     assert users.checks == 1
-
-
-def test_other_users_count_from_now_on(loop: Loop) -> None:
-    verifier = Verifier(loop, ALICE)
-    asked(loop, verifier, b"alice", PASSWORD)
-    verifier.replace(Users({b"alice": cheap(b"new"), b"bob": cheap(b"two")}))
-    assert not verifier.known(b"alice", PASSWORD)
-
-
-def test_a_check_that_began_before_the_users_were_replaced_is_not_remembered(loop: Loop) -> None:
-    users = Held({b"alice": cheap(PASSWORD)})
-    verifier, asker = Verifier(loop, users), Asker(loop)
-    verifier.ask(b"alice", PASSWORD, asker)
-    assert users.begun.wait(PATIENCE)
-    verifier.replace(Users({}))
-    users.let_go.set()
-    loop.run()
-    assert asker.told == [True]
-    assert not verifier.known(b"alice", PASSWORD)
 
 
 def test_who_has_gone_is_not_checked(loop: Loop) -> None:
@@ -164,8 +146,11 @@ def test_what_waits_is_bounded_and_all_of_it_is_answered(loop: Loop) -> None:
 def test_a_check_that_fails_is_told_and_the_next_goes_on(loop: Loop) -> None:
     impossible = Hash(b"salt", b"digest", n=3)
     verifier = Verifier(loop, Users({b"alice": impossible, b"bob": cheap(PASSWORD)}))
-    error = asked(loop, verifier, b"alice", PASSWORD)
+    asker = Asker(loop, expected=2)
+    verifier.ask(b"alice", PASSWORD, asker)
+    verifier.ask(b"bob", PASSWORD, asker)
+    loop.run()
+    error, right = asker.told
     assert isinstance(error, ValueError)
     assert PASSWORD.decode() not in "".join(traceback.format_exception(error))
-    again = Asker(loop)
-    verifier.ask(b"bob", PASSWORD, again)
+    assert right is True
