@@ -22,7 +22,10 @@ FORBIDDEN_DESTINATIONS: tuple[Network, ...] = tuple(
     )
 )  # fmt: skip
 """The proxy's own loopback, unspecified (which the kernel takes for loopback), link-local with the metadata services
-that live there, multicast; and the metadata services that clouds have elsewhere."""
+that live there, multicast; and the metadata services that clouds have elsewhere.
+
+The proxy's other addresses are not here. They come and go while it runs, and mostly its clients reach them without it;
+where a firewall keeps them from it, a rule does so here."""
 
 LOOPBACK = tuple(ipaddress.ip_network(text) for text in ("127.0.0.0/8", "::1/128"))
 _EMBEDDING = ((ipaddress.IPv6Network("64:ff9b::/96"), 0), (ipaddress.IPv6Network("2002::/16"), 80))
@@ -30,6 +33,8 @@ _EMBEDDING = ((ipaddress.IPv6Network("64:ff9b::/96"), 0), (ipaddress.IPv6Network
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Judge = Callable[[str], bool]
+Destination = tuple[str | None, str | None, int]
+"""Name, address and port, as `Policy.decide` takes them."""
 
 
 def clients_within(networks: Iterable[Network]) -> Judge:
@@ -66,7 +71,7 @@ class Policy:
         self._allowed = lru_cache(REMEMBERED)(self._decide)
 
     def decide(
-        self, client: str, user: str | None, command: Command, name: str | None, address: str | None, port: int
+        self, client: str, user: str | None, command: Command, *, name: str | None, address: str | None, port: int
     ) -> bool:
         """Whether this may be done.
 
@@ -78,25 +83,26 @@ class Policy:
             address = _literal(name)
         if address is not None and not self._may_reach(address):
             return False
-        return not self._rules or self._allowed(client, user, command, name, address, port)
+        return not self._rules or self._allowed(client, user, command, (name, address, port))
 
     def may_ask(self, client: str, user: str | None, command: Command) -> bool:
         """Whether there may be a destination for which `decide` says yes.
 
         For before a name is resolved, and for UDP associations, whose destinations come later.
         """
-        address = _leads_to(client)[:1]
+        if not self._rules:
+            return True
+        source = _leads_to(client)[:1]
         for rule in self._rules:
-            if rule.fits_client(address, user, command):
+            if rule.fits_client(source, user, command):
                 if rule.allows:
                     return True
                 if rule.fits_everywhere:
                     return False
-        return not self._rules
+        return False
 
-    def _decide(
-        self, client: str, user: str | None, command: Command, name: str | None, address: str | None, port: int
-    ) -> bool:
+    def _decide(self, client: str, user: str | None, command: Command, destination: Destination) -> bool:
+        name, address, port = destination
         source = _leads_to(client)[:1]
         addresses = _leads_to(address) if address is not None else ()
         if name is not None:
@@ -147,6 +153,7 @@ class _Compiled:
         )
 
 
+@lru_cache(REMEMBERED)
 def _leads_to(host: str) -> tuple[IpAddress, ...]:
     """The address as the kernel takes it; then the IPv4 address that a translator or tunnel on the way makes of it."""
     address = ipaddress.ip_address(host)
