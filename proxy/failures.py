@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from socket import AF_INET6, inet_ntop, inet_pton
+from socket import AF_INET6, inet_ntoa, inet_pton
 
 WINDOW_SECONDS = 60.0
 REMEMBERED = 16384
@@ -19,7 +19,7 @@ class Failures:
 
     def __init__(self, per_minute: int) -> None:
         self._per_minute = per_minute
-        self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._counts: OrderedDict[str | bytes, tuple[float, int]] = OrderedDict()
         """When the minute ends, and the failures in it; the first is the one that ends first."""
 
     def add(self, host: str, now: float) -> None:
@@ -42,11 +42,11 @@ class Failures:
         return count >= self._per_minute and now < until
 
 
-def _source(host: str) -> str:
+def _source(host: str) -> str | bytes:
     """Who is counted as one: an IPv4 address, or all of an IPv6 /64, which is what a single host usually has."""
     if ":" not in host:
         return host
     octets = inet_pton(AF_INET6, host.partition("%")[0])
     if octets.startswith(_MAPPED):
-        return ".".join(map(str, octets[12:]))
-    return inet_ntop(AF_INET6, octets[:8] + bytes(8))
+        return inet_ntoa(octets[12:])
+    return octets[:8]

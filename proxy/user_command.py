@@ -50,7 +50,7 @@ def add(given: argparse.Namespace) -> None:
     """Add a user, or give one another password. Raises StartError, ValueError, OSError."""
     check_name(given.name)
     line = f"{given.name}:{Hash.of(_password())}"
-    with _changing(given.file) as lines:
+    with _changing(given.file, create=True) as lines:
         there = _place(lines, given.name)
         if there is None:
             lines.append(line)
@@ -61,8 +61,7 @@ def add(given: argparse.Namespace) -> None:
 
 def remove(given: argparse.Namespace) -> None:
     """Remove a user. Raises StartError, ValueError, OSError."""
-    read(given.file)
-    with _changing(given.file) as lines:
+    with _changing(given.file, create=False) as lines:
         there = _place(lines, given.name)
         if there is None:
             raise ValueError(f"{given.file} has no user {given.name!r}")
@@ -93,8 +92,8 @@ def _telling(run: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Na
 def _password() -> bytes:
     """From the terminal, twice; or one line of standard input. Raises ValueError."""
     if sys.stdin.isatty():
-        password = getpass().encode()
-        if getpass("Again: ").encode() != password:
+        password, again = (getpass(prompt).encode(errors="surrogateescape") for prompt in ("Password: ", "Again: "))
+        if password != again:
             raise ValueError("these are two different passwords; nothing is changed")
     else:
         password = sys.stdin.buffer.readline().removesuffix(b"\n").removesuffix(b"\r")
@@ -108,7 +107,7 @@ def _place(lines: list[str], name: str) -> int | None:
 
 
 @contextmanager
-def _changing(path: Path) -> Iterator[list[str]]:
+def _changing(path: Path, *, create: bool) -> Iterator[list[str]]:
     """The lines of a file, which is replaced as a whole by what the block makes of them, unless it raises.
 
     Comments, owner and mode stay as they are; a new file is its owner's alone. Changes at the same time take turns.
@@ -118,9 +117,9 @@ def _changing(path: Path) -> Iterator[list[str]]:
     try:
         flock(folder, LOCK_EX)
         there = path.exists()
-        text = read(path) if there else HEADER
+        text = HEADER if create and not there else read(path)
         parse(text, path)
-        lines = text.splitlines()
+        lines = text.removesuffix("\n").split("\n")
         yield lines
         _replace(path, "".join(f"{line}\n" for line in lines), like=path.stat() if there else None)
         os.fsync(folder)

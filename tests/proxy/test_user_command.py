@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import errno
+import fcntl
 import io
 import os
 import subprocess
 import sys
 from pathlib import Path
+from select import select
+from time import monotonic, sleep
 
 import pytest
 
 from proxy import user_command
-from proxy.users import Users
+from proxy.users import Hash, Users
 from tests.proxy.running import PATIENCE, ROOT
 
 PROGRAM = """
@@ -173,43 +176,59 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_users_that_are_added_at_the_same_time_are_all_there(path: Path) -> None:
-    names = [f"user{number}" for number in range(4)]
-    processes = [started("add", path, name) for name in names]
-    for process in processes:
-        _, err = process.communicate(b"one\n", PATIENCE)
-        assert (process.returncode, err) == (0, b"")
-    text = path.read_text()
-    assert sorted(line.partition(":")[0] for line in text.splitlines()[1:]) == names
+def test_changes_take_turns(path: Path) -> None:
+    """Bob is added while another change, of which he must know nothing, is under way."""
+    folder = os.open(path.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    process = started("add", path, "bob")
+    assert process.stdin is not None
+    process.stdin.write(b"two\n")
+    process.stdin.flush()
+    until = monotonic() + PATIENCE
+    while f"-> FLOCK  ADVISORY  WRITE {process.pid} " not in Path("/proc/locks").read_text():
+        assert process.poll() is None, "it has not waited"
+        assert monotonic() < until
+        sleep(0.01)
+    path.write_text(f"alice:{Hash.of(b'one')}\n")
+    path.chmod(0o600)
+    os.close(folder)
+    _, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, err) == (0, b"")
+    users = Users.load(path)
+    assert users.check(b"alice", b"one")
+    assert users.check(b"bob", b"two")
 
 
 class TestAtATerminal:
-    def typed(self, path: Path, keys: bytes) -> tuple[int, bytes, bytes]:
-        """What comes of typing these keys: the exit code, what the terminal shows, and what was said."""
+    def typed(self, path: Path, *passwords: bytes) -> tuple[int, bytes]:
+        """What comes of typing these as they are asked for: the exit code, and what the terminal shows after all."""
         terminal, end = os.openpty()
+        process = started("add", path, "alice", stdin=end)
+        assert process.stderr is not None
+        shown = b""
         try:
-            with started("add", path, "alice", stdin=end) as process:
-                os.write(terminal, keys)
-                _, err = process.communicate(timeout=PATIENCE)
-            os.set_blocking(terminal, False)
-            try:
-                shown = os.read(terminal, 4096)
-            except BlockingIOError:
-                shown = b""
-            return process.returncode, shown, err
+            for password in passwords:
+                while not shown.endswith(b": "):
+                    # Until the question is there, what is typed is thrown away.
+                    shown += (octet := process.stderr.read(1))
+                    assert octet, shown
+                shown += b"?"
+                os.write(terminal, password + b"\n")
+            shown += process.communicate(timeout=PATIENCE)[1]
+            assert select([terminal], [], [], 0)[0] == [], "the terminal has shown what was typed"
+            return process.returncode, shown
         finally:
+            process.kill()
+            process.wait()
             os.close(terminal)
             os.close(end)
 
-    def test_a_password_is_asked_for_twice(self, path: Path) -> None:
-        code, _, err = self.typed(path, b"one\none\n")
-        assert code == 0, err
-        assert b"Password: " in err
-        assert b"Again: " in err
+    def test_a_password_is_asked_for_twice_and_not_shown(self, path: Path) -> None:
+        assert self.typed(path, b"one", b"one") == (0, b"Password: ?\nAgain: ?\n")
         assert Users.load(path).check(b"alice", b"one")
 
     def test_two_different_ones_change_nothing(self, path: Path) -> None:
-        code, _, err = self.typed(path, b"one\ntwo\n")
+        code, shown = self.typed(path, b"one", b"two")
         assert code == 1
-        assert b"two different passwords" in err
+        assert b"two different passwords" in shown
         assert not path.exists()
