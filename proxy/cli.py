@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from proxy import __version__
+from proxy import __version__, user_command
 from proxy.config import parse, read
 from proxy.options import Mode, Options, StartError
 from proxy.rules import Policy
@@ -28,6 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run what the command line asks for; the exit code."""
     parser = _parser()
     given = parser.parse_args(arguments)
+    if given.mode == "user":
+        return int(given.run(given))
     try:
         return Supervisor(lambda: _options(given)).run()
     except StartError as error:
@@ -43,10 +45,11 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"mpsocks {__version__}")
-    modes = parser.add_subparsers(dest="mode", metavar="serve|socksify", required=True)
+    modes = parser.add_subparsers(dest="mode", metavar="serve|socksify|user", required=True)
     serve = modes.add_parser("serve", help="serve SOCKS 4, 4a, 5 and SOCKSv6 clients")
     socksify = modes.add_parser("socksify", help="forward connections that a packet filter redirects here")
     socksify.add_argument("--via", metavar="HOST:PORT", help="go through this SOCKSv6 proxy instead of directly")
+    user_command.add_parser(modes)
     for mode in (serve, socksify):
         add = mode.add_argument
         add("--config", metavar="FILE", type=Path, help="a TOML file; read again on SIGHUP")

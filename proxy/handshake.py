@@ -194,7 +194,9 @@ class Handshake:
         if verifier.known(user, password):
             return self._judged(True)
         self._waiting = verifier.ask(user, password, self)
-        return False if self._waiting else self._judged(False)
+        if not self._waiting:  # too many ask at the same time: not this client's fault, and not counted against it
+            session.end("too many passwords to check")
+        return False
 
     def _judged(self, valid: bool) -> bool:
         """Tell the client whether its password is right; whether to wait for its next message."""
