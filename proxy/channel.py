@@ -14,6 +14,7 @@ from select import EPOLLIN
 from typing import Any, Protocol
 
 from proxy.loop import Loop
+from proxy.tls import Plain
 
 LARGEST_MESSAGE = 1 << 17
 """Octets: a request of 16 KiB, its initial data, and a datagram of 64 KiB all fit."""
@@ -63,8 +64,12 @@ class Channel:
     def send(self, owner: int, message: dict[str, Any], octets: bytes, sock: socket.SocketType | None = None) -> bool:
         """Send to another worker, with a copy of `sock`; whether it could be."""
         payload = json.dumps(message).encode() + b"\n" + octets
+        if sock is None:
+            descriptors: tuple[int, ...] = ()
+        else:
+            descriptors = sock.descriptors if isinstance(sock, Plain) else (sock.fileno(),)
         try:
-            socket.send_fds(self._ends[owner].sending, [payload], [sock.fileno()] if sock is not None else [])
+            socket.send_fds(self._ends[owner].sending, [payload], descriptors)
         except OSError:
             return False
         return True
@@ -72,20 +77,21 @@ class Channel:
     def ready(self, _mask: int) -> None:
         for _ in range(MESSAGES_PER_TURN):
             try:
-                payload, fds, _, _ = socket.recv_fds(self._ends[self.slot].receiving, LARGEST_MESSAGE, 1)
+                payload, fds, _, _ = socket.recv_fds(self._ends[self.slot].receiving, LARGEST_MESSAGE, 2)
             except OSError:
                 return
             if not payload:  # the supervisor is gone, and with it all that could send
                 self._loop.remove(self._ends[self.slot].receiving.fileno())
                 return
             message, _, octets = payload.partition(b"\n")
-            # Not socket.socket: sessions use the bare type, which closes when told so and says nothing when it goes.
-            sock = _bare_socket(fds[0]) if fds else None
-            self._receiver.take_over(json.loads(message), octets, sock)
+            self._receiver.take_over(json.loads(message), octets, _socket_of(fds))
 
     def crashed(self, error: Exception) -> None:
         raise error
 
 
-def _bare_socket(fd: int) -> socket.SocketType:
-    return socket.SocketType(-1, -1, -1, fd)
+def _socket_of(descriptors: list[int]) -> socket.SocketType | None:
+    """Not socket.socket: sessions use the bare type, which costs less. Two descriptors are a client behind TLS."""
+    if not descriptors:
+        return None
+    return Plain.of(*descriptors) if len(descriptors) == 2 else socket.SocketType(-1, -1, -1, descriptors[0])

@@ -78,6 +78,7 @@ class Listener:
         self._socket = sock
         dialect = Draft04 if listen.draft is Draft.DRAFT_04 else Draft11
         self.dialects: Dialects = {version: dialect(version) for version in listen.versions}
+        self.tls = listen.tls
         self._accepting = False
 
     def resume(self) -> None:
@@ -93,6 +94,9 @@ class Listener:
             self._worker.loop.remove(self._socket.fileno())
 
     def close(self) -> None:
+        """Take who waits already, and nobody after."""
+        if self._accepting:
+            self.ready(LISTENER_EVENTS)
         self.pause()
         self._socket.close()
 

@@ -14,6 +14,7 @@ from socket import MSG_DONTWAIT, MSG_NOSIGNAL, SHUT_WR, SO_ERROR, SOL_SOCKET, So
 from typing import TYPE_CHECKING
 
 from proxy.pipes import PIPE_OCTETS, Pipe
+from proxy.tls import Plain
 
 if TYPE_CHECKING:
     from proxy.session import Session
@@ -215,6 +216,9 @@ class Flow:
 
     def _end(self) -> None:
         """The source has ended: tell the sink so, or close the session when both have."""
+        if isinstance(self.source, Plain) and self.source.was_cut():
+            self.session.broken(self.source, None)
+            return
         self.ended = True
         if self.back is None or self.back.ended:
             self.session.end("closed")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import traceback
 from enum import Enum, auto
 from errno import ETIMEDOUT
 from select import EPOLLERR, EPOLLHUP
@@ -19,7 +17,7 @@ from codec.socks6.option_list import Options, find_option
 from codec.socks6.stack import Leg, Multipath
 from proxy.handshake import Handshake
 from proxy.log import Record
-from proxy.mptcp import is_multipath
+from proxy.mptcp import IPPROTO_MPTCP, is_multipath
 from proxy.outward import Attempt
 from proxy.redirect import Redirected
 from proxy.relay import READABLE, Flow
@@ -67,9 +65,9 @@ class Session:
     """Holds what the stages share. It handles the client's events itself while the remote host is being reached."""
 
     __slots__ = (
-        "_asked_multipath", "_down", "_moved", "_reach", "_remote", "_started", "_up", "client", "client_events",
-        "command", "destination", "front", "multipath", "peer", "port", "protocol", "socks6_session", "stage", "user",
-        "waiting_since", "wants_multipath", "worker",
+        "_asked_multipath", "_down", "_down_counted", "_reach", "_remote", "_requested", "_started", "_up",
+        "_up_counted", "client", "client_events", "command", "destination", "front", "multipath", "peer",
+        "port", "protocol", "socks6_session", "stage", "user", "waiting_since", "wants_multipath", "worker",
     )  # fmt: skip
 
     _up: Flow
@@ -93,10 +91,11 @@ class Session:
         self.multipath = False
         self.client_events = 0
         """What happened to the client while nobody read from it."""
-        self.waiting_since = self._started = worker.loop.now
+        self.waiting_since = self._started = self._requested = worker.loop.now
         self._reach: Reach | None = None
         self._remote: SocketType | None = None
-        self._moved = 0
+        self._up_counted = self._down_counted = 0
+        """Octets relayed at the last sweep."""
 
     @property
     def is_over(self) -> bool:
@@ -119,6 +118,8 @@ class Session:
 
     def perform(self, options: Options) -> None:
         """Do what the client asks for; `options` are those of a SOCKSv6 request."""
+        self._requested = self.worker.loop.now
+        self.worker.counters.requested(self._requested - self._started)
         multipath = find_option(options, Multipath)
         self.wants_multipath = multipath is None or multipath.wanted
         self._asked_multipath = multipath is not None
@@ -126,6 +127,7 @@ class Session:
             self.connect()
         elif self.command == Command.NOOP and self.protocol == "socks6":
             assert self.front is not None
+            self.worker.counters.replied(ReplyCode.SUCCEEDED)
             self.front.refused(ReplyCode.SUCCEEDED)
             self.end("noop")
         else:
@@ -134,7 +136,10 @@ class Session:
     def given_away(self) -> None:
         """Another worker has the client now, and will tell its end."""
         self.stage = Stage.OVER
+        # Closing does not end the kernel's watch: the other worker's copy keeps the connection open.
+        self.worker.loop.remove(self.client.fileno())
         self.worker.loop.bury(self.client)
+        self.worker.counters.given_away()
         self.worker.ended(self)
         self.front = None
 
@@ -201,6 +206,9 @@ class Session:
         self._reach = None
         self._remote = remote
         self.multipath = multipath
+        counters = self.worker.counters
+        counters.connected(self.worker.loop.now - self._requested, asked=remote.proto == IPPROTO_MPTCP, got=multipath)
+        counters.replied(ReplyCode.SUCCEEDED)
         remote.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         up = self._up = Flow(self, self.client, remote)
         down = self._down = Flow(self, remote, self.client)
@@ -225,6 +233,7 @@ class Session:
 
     def refuse(self, code: ReplyCode) -> None:
         """Tell the client that it cannot have what it wants."""
+        self.worker.counters.replied(code)
         if self.front is not None:
             self.front.refused(code)
         self.end(f"refused: {code.name.lower().replace('_', ' ')}")
@@ -237,7 +246,7 @@ class Session:
 
     def crashed(self, error: Exception) -> None:
         """A defect of ours: end this session, and leave a trace."""
-        os.write(2, "".join(traceback.format_exception(error)).encode())
+        self.worker.log.defect(error)
         self.end("defect", reset=True)
 
     def broken(self, sock: SocketType, error: int | None) -> None:
@@ -251,9 +260,8 @@ class Session:
         waited = now - self.waiting_since
         if self.stage is Stage.RELAYING:
             up, down = self._up, self._down
-            moved = up.octets + down.octets
-            if moved != self._moved:
-                self._moved = moved
+            if up.octets != self._up_counted or down.octets != self._down_counted:
+                self._count(up.octets, down.octets)
                 self.waiting_since = now
             elif waited > (timeouts.half_closed if up.ended or down.ended else timeouts.idle):
                 self.end("idle", reset=True)
@@ -274,6 +282,7 @@ class Session:
         if self.stage is Stage.OVER:
             return
         worker, relayed = self.worker, self.stage is Stage.RELAYING
+        record = self.record(reason)
         self.stage = Stage.OVER
         if reset:
             self.reset_client()
@@ -285,18 +294,26 @@ class Session:
         if self._reach is not None:
             self._reach.cancel()
         worker.ended(self)
-        worker.log.add(self._record(reason, relayed))
+        worker.log.add(record)
+        worker.counters.ended(self.protocol, reason)
         # No reference cycle is left behind, so memory is freed now rather than by the collector.
         self.front = self._reach = None
         if relayed:
+            self._count(record.up, record.down)
             self._up.release()
             self._down.release()
             del self._up, self._down
 
-    def _record(self, reason: str, relayed: bool) -> Record:
+    def record(self, reason: str) -> Record:
+        """How it went, or goes; `reason` is why it ended."""
         destination = self.destination or ANY_IPV4
+        relayed = self.stage is Stage.RELAYING
         return Record(
             time(), self.peer, self.protocol, destination.host if self.destination else "", self.port, self.multipath,
             self._up.octets if relayed else 0, self._down.octets if relayed else 0,
-            self.worker.loop.now - self._started, reason,
+            self.worker.loop.now - self._started, reason, self.user,
         )  # fmt: skip
+
+    def _count(self, up: int, down: int) -> None:
+        self.worker.counters.relayed(up - self._up_counted, down - self._down_counted)
+        self._up_counted, self._down_counted = up, down

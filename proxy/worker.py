@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import resource
+import ssl
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import astuple
@@ -15,16 +16,20 @@ from typing import Any
 from codec.address import Address, AddressType
 from codec.socks6.sessions import Limits, SessionTable, random_id
 from proxy.channel import Channel, Ends
+from proxy.control import Control
 from proxy.failures import Failures
 from proxy.listener import Listener
 from proxy.log import Log, Record
 from proxy.loop import Loop
+from proxy.metrics import Counters
 from proxy.mptcp import OutwardSockets
 from proxy.options import Listen, Mode, Options
 from proxy.pipes import PipePool
 from proxy.resolver import Candidate, Resolver
 from proxy.rules import Policy, clients_within
 from proxy.session import Session
+from proxy.tls import DESCRIPTORS as TLS_DESCRIPTORS
+from proxy.tls import Termination
 from proxy.users import Users
 from proxy.verifier import Verifier
 
@@ -46,12 +51,17 @@ class Worker:
         listening: Sequence[tuple[Listen, SocketType]],
         slot: int = 0,
         ends: list[Ends] | None = None,
+        *,
+        counters: Counters | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        """Raises StartError."""
         self.options = options
+        self.counters = counters or Counters()
         self.loop = Loop(tick_seconds=TICK_SECONDS, on_tick=self._tick)
         self._sweep_seconds = min(SWEEP_SECONDS, min(astuple(options.timeouts)) / 4)
         self._next_sweep = 0.0
-        self.log = Log()
+        self.log = Log(options.operations.log)
         self.resolver = Resolver(self.loop)
         self.sockets = OutwardSockets(multipath=options.outward.mptcp)
         self.policy = Policy(options.rules, options.outward)
@@ -68,9 +78,12 @@ class Worker:
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         pipes = min(MOST_PIPES, descriptors // 16)
         self.pipes = PipePool(pipes)
-        most = max(1, (descriptors - RESERVED_DESCRIPTORS - 2 * pipes) // 2)
+        each = 1 + (TLS_DESCRIPTORS if any(one.tls for one in options.listen) else 1)
+        most = max(1, (descriptors - RESERVED_DESCRIPTORS - 2 * pipes) // each)
         self._most_connections = min(most, options.limits.connections or most)
         self._connections: set[Session] = set()
+        self._tls = tls
+        self._terminations: set[Termination] = set()
         self._clients: Counter[str] = Counter()
         """Connections by client address, while there is a limit on them."""
         self._paused = False
@@ -78,6 +91,8 @@ class Worker:
         self._listeners = [Listener(self, sock, listen) for listen, sock in listening]
         for listener in self._listeners:
             listener.resume()
+        folder = options.operations.control
+        self._control = Control(folder, self.loop, self._connections) if folder is not None else None
 
     def run(self, lifeline: int) -> None:
         """Serve until SIGTERM, or until the supervisor's end of `lifeline` closes; then drain."""
@@ -85,10 +100,13 @@ class Worker:
         # What lives now lives for ever: the collector need not look at it again.
         gc.freeze()
         self.loop.run()
+        if self._control is not None:
+            self._control.close()
         self.log.close()
 
     def admit(self, client: SocketType, peer: tuple[Any, ...], listener: Listener) -> bool:
         """Take a client, if it may use the proxy. False when no more are to be accepted for now."""
+        self.counters.accepted()
         if not self._may_use(peer[0]):
             self._turn_away(client, peer, "client not allowed")
             return True
@@ -96,9 +114,12 @@ class Worker:
         if most and self._clients[peer[0]] >= most:
             self._turn_away(client, peer, "too many connections from this client")
             return True
-        session = self._session(client, peer)
+        termination = self._terminate(client) if listener.tls else None
+        session = self._session(termination.plain if termination else client, peer)
         if self.options.mode is Mode.SERVE:
             session.begin_socks(listener)
+            if termination is not None:
+                termination.begin(session.end)
         else:
             session.begin_redirected()
         if len(self._connections) >= self._most_connections:
@@ -112,10 +133,18 @@ class Worker:
 
     def take_over(self, message: dict[str, Any], octets: bytes, sock: SocketType | None) -> None:
         """A client whose SOCKSv6 session belongs here."""
-        if sock is None or not self._listeners:
+        if sock is None:
             return
+        if not self._listeners:
+            sock.close()
+            return
+        self.counters.accepted()
         session = self._session(sock, tuple(message["peer"]))
         session.begin_socks(self._listeners[message["listener"]], octets)
+
+    def terminated(self, termination: Termination) -> None:
+        """A client's TLS is over."""
+        self._terminations.discard(termination)
 
     def ended(self, session: Session) -> None:
         """Forget a session."""
@@ -132,9 +161,16 @@ class Worker:
             self._clients[peer[0]] += 1
         return session
 
+    def _terminate(self, client: SocketType) -> Termination:
+        assert self._tls is not None
+        termination = Termination(self, client, self._tls, self.options.timeouts.half_closed)
+        self._terminations.add(termination)
+        return termination
+
     def _turn_away(self, client: SocketType, peer: tuple[Any, ...], why: str) -> None:
         client.close()
         self.log.add(Record(time(), peer, "unknown", "", 0, False, 0, 0, 0.0, why))
+        self.counters.ended("unknown", why)
 
     def pause_accepting(self) -> None:
         """No descriptors for more: go on with the sessions there are, and look again at the next tick."""
@@ -164,6 +200,8 @@ class Worker:
             for session in tuple(self._connections):
                 session.check_timeout(now)
         self.log.flush()
+        if self.log.dropped:
+            self.counters.lines_dropped(self.log.dropped)
         if self._paused and len(self._connections) < self._most_connections:
             self._paused = False
             for listener in self._listeners:
@@ -176,7 +214,9 @@ class Worker:
         if self.loop.now >= self._drain_until:
             for session in tuple(self._connections):
                 session.end("proxy stopped", reset=True)
-        if not self._connections:
+            for termination in tuple(self._terminations):
+                termination.cut()
+        if not self._connections and not self._terminations:
             self.loop.stop()
 
 
