@@ -6,92 +6,122 @@ it and kept after it: what waits in the queue of a worker that died, or that a r
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
-from proxy.listener import listening_socket, prepare
+from proxy.listener import listening_socket, prepare, take_fast_open
 from proxy.options import HostPort, Listen, Mode, Options, StartError
 
 FIRST_PASSED = 3
 """SD_LISTEN_FDS_START (sd_listen_fds(3))."""
 
+Key = tuple[HostPort, bool, int]
+"""What makes two sockets the same: the address, whether MPTCP is taken, and a number for addresses that stand several
+times, as they may with port 0. All else about a listener is for workers to know."""
 
-class Endpoints:
-    """By address, a socket for each worker."""
+
+class Passed:
+    """Sockets that the service manager opened for us (sd_listen_fds(3)), by address."""
 
     def __init__(self) -> None:
-        self._sockets: dict[Listen, list[socket.socket]] = {}
-        self._passed = _passed_by_manager()
+        """Raises StartError."""
+        self._sockets: dict[tuple[str, int], socket.socket] = {}
+        count = int(os.environ.pop("LISTEN_FDS", "0"))
+        if os.environ.pop("LISTEN_PID", None) != str(os.getpid()):
+            return
+        for fd in range(FIRST_PASSED, FIRST_PASSED + count):
+            os.set_inheritable(fd, False)
+            sock = socket.socket(fileno=fd)
+            if sock.family not in (socket.AF_INET, socket.AF_INET6) or sock.type != socket.SOCK_STREAM:
+                raise StartError(f"descriptor {fd}, passed by the service manager, is not a TCP socket")
+            sock.setblocking(False)
+            self._sockets[sock.getsockname()[:2]] = sock
 
-    def open(self, options: Options) -> None:
-        """Have what these options want, and nothing else. Raises StartError, and changes nothing then."""
-        wanted: dict[Listen, list[socket.socket]] = {}
-        opened: list[socket.socket] = []
+    def find(self, address: HostPort) -> socket.socket | None:
+        return self._sockets.get((str(ipaddress.ip_address(address.host)), address.port))
+
+    def close(self) -> None:
+        _close(self._sockets.values())
+
+
+class Endpoints:
+    """By address, a socket for each worker. They do not change: a reload opens others, which share what stays."""
+
+    def __init__(self) -> None:
+        self._sockets: dict[Key, tuple[Listen, list[socket.socket]]] = {}
+
+    @classmethod
+    def open(cls, options: Options, passed: Passed, before: Endpoints | None = None) -> Endpoints:
+        """What these options want, with those sockets of `before` that fit. Raises StartError: none is opened then."""
+        before = before or cls()
+        opened = cls()
+        times: Counter[tuple[HostPort, bool]] = Counter()
         try:
             for listen in options.listen:
-                kept = self._sockets.get(listen, [])[: options.workers]
-                port = kept[0].getsockname()[1] if kept else listen.address.port
-                for _ in range(options.workers - len(kept)):
-                    sock = self._from_manager(listen) or listening_socket(
-                        listen, port, multipath=listen.mptcp and options.mode is Mode.SERVE
-                    )
-                    opened.append(sock)
-                    kept.append(sock)
-                    port = sock.getsockname()[1]
-                wanted[listen] = kept
+                multipath = listen.mptcp and options.mode is Mode.SERVE
+                key = (listen.address, multipath, times[listen.address, multipath])
+                times[listen.address, multipath] += 1
+                known, sockets = before._sockets.get(key, (listen, []))
+                mine = sockets[: options.workers]
+                opened._sockets[key] = listen, mine
+                if known.fast_open != listen.fast_open:
+                    _change(mine, listen)
+                port = mine[0].getsockname()[1] if mine else listen.address.port
+                while len(mine) < options.workers:
+                    mine.append(_socket(listen, port, passed, multipath=multipath))
+                    port = mine[0].getsockname()[1]
         except StartError:
-            _close(opened)
+            opened.close(keeping=before)
             raise
-        needed = {id(sock) for sockets in wanted.values() for sock in sockets}
-        _close([sock for sockets in self._sockets.values() for sock in sockets if id(sock) not in needed])
-        self._sockets = wanted
+        return opened
 
     def of_worker(self, slot: int) -> Sequence[tuple[Listen, socket.socket]]:
         """What the worker of this number listens on."""
-        return [(listen, sockets[slot]) for listen, sockets in self._sockets.items()]
+        return [(listen, sockets[slot]) for listen, sockets in self._sockets.values()]
 
     def keep_only(self, slot: int) -> None:
         """In the worker's process: close what is for the others."""
-        _close([sock for sockets in self._sockets.values() for n, sock in enumerate(sockets) if n != slot])
+        for _, sockets in self._sockets.values():
+            _close(sock for number, sock in enumerate(sockets) if number != slot)
 
-    def close(self) -> None:
-        """Refuse clients from now on."""
-        _close([sock for sockets in self._sockets.values() for sock in sockets])
-        self._sockets = {}
+    def close(self, keeping: Endpoints | None = None) -> None:
+        """Refuse clients from now on, but for those of `keeping`."""
+        needed = {id(sock) for _, sockets in keeping._sockets.values() for sock in sockets} if keeping else set()
+        for _, sockets in self._sockets.values():
+            _close(sock for sock in sockets if id(sock) not in needed)
 
     @property
     def addresses(self) -> list[str]:
         """Where clients are taken, with the port that the kernel chose where 0 was asked for."""
         return [
-            str(HostPort(listen.address.host, sockets[0].getsockname()[1])) for listen, sockets in self._sockets.items()
+            str(HostPort(listen.address.host, sockets[0].getsockname()[1]))
+            for listen, sockets in self._sockets.values()
         ]
 
-    def _from_manager(self, listen: Listen) -> socket.socket | None:
-        """The socket for this address that the service manager opened: one for all workers."""
-        passed = self._passed.get((listen.address.host, listen.address.port))
-        if passed is None:
-            return None
-        try:
-            prepare(passed, listen)
-        except OSError as error:
-            raise StartError(f"cannot use the socket passed for {listen.address}: {error.strerror}") from error
-        return passed.dup()
+
+def _socket(listen: Listen, port: int, passed: Passed, *, multipath: bool) -> socket.socket:
+    """A worker's socket: the one that the service manager opened is shared by all. Raises StartError."""
+    ready = passed.find(listen.address)
+    if ready is None:
+        return listening_socket(listen, port, multipath=multipath)
+    try:
+        prepare(ready, listen)
+    except OSError as error:
+        raise StartError(f"cannot use the socket passed for {listen.address}: {error.strerror}") from error
+    return ready.dup()
 
 
-def _passed_by_manager() -> dict[tuple[str, int], socket.socket]:
-    """Sockets that systemd opened for us (sd_listen_fds(3)), by address."""
-    if os.environ.pop("LISTEN_PID", None) != str(os.getpid()):
-        return {}
-    passed = {}
-    for fd in range(FIRST_PASSED, FIRST_PASSED + int(os.environ.pop("LISTEN_FDS", "0"))):
-        sock = socket.socket(fileno=fd)
-        sock.setblocking(False)
-        os.set_inheritable(fd, False)
-        passed[sock.getsockname()[:2]] = sock
-    return passed
+def _change(sockets: Iterable[socket.socket], listen: Listen) -> None:
+    try:
+        for sock in sockets:
+            take_fast_open(sock, take=listen.fast_open)
+    except OSError as error:
+        raise StartError(f"cannot change fast_open of {listen.address}: {error.strerror}") from error
 
 
-def _close(sockets: Sequence[socket.socket]) -> None:
+def _close(sockets: Iterable[socket.socket]) -> None:
     for sock in sockets:
         sock.close()

@@ -57,7 +57,12 @@ def prepare(sock: SocketType, listen: Listen) -> None:
     """Set what accepted sockets inherit: a system call saved for each. Raises OSError."""
     sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
     if listen.fast_open:
-        sock.setsockopt(IPPROTO_TCP, TCP_FASTOPEN, FAST_OPEN_QUEUE)
+        take_fast_open(sock, take=True)
+
+
+def take_fast_open(sock: SocketType, *, take: bool) -> None:
+    """Whether data in a SYN is taken, as far as net.ipv4.tcp_fastopen allows. Raises OSError."""
+    sock.setsockopt(IPPROTO_TCP, TCP_FASTOPEN, FAST_OPEN_QUEUE if take else 0)
 
 
 def _new_socket(address: HostPort, *, multipath: bool) -> socket:

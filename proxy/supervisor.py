@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import signal
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from proxy import log
-from proxy.channel import Ends
-from proxy.endpoints import Endpoints
+from proxy.control import socket_path
+from proxy.endpoints import Passed
+from proxy.exporter import Exporter
+from proxy.generation import Generation
+from proxy.metrics import Board, Counters
 from proxy.notify import notify
 from proxy.options import Options, StartError
 from proxy.worker import Stop, Worker
@@ -22,16 +26,21 @@ RETIRE = signal.SIGUSR1
 """To a worker: serve the connections there are, for as long as they last, and take no more."""
 RESTART_SECONDS = 1.0
 """The least time between two starts of one worker, so that one that dies at once does not take the processor."""
+START_SECONDS = 30.0
+"""In which a process is to be ready."""
 KILL_MARGIN_SECONDS = 2.0
+EXPORTER = -1
+"""The slot of the process that shows the metrics."""
 
 
 @dataclass(slots=True)
 class Child:
-    """A worker process."""
+    """A worker, or the exporter."""
 
     pid: int
     slot: int
     started: float
+    block: int | None
     retired: bool = False
 
 
@@ -39,80 +48,117 @@ class Supervisor:
     """Holds the listening sockets for as long as it lives, so that a worker's end never loses a client."""
 
     def __init__(self, read_options: Callable[[], Options]) -> None:
-        """`read_options` is asked again at each reload; it raises StartError."""
+        """`read_options` is asked again at each reload. Raises StartError, as it does."""
         self._read_options = read_options
         self._options = read_options()
-        self._endpoints = Endpoints()
-        self._channels: list[Ends] = []
+        self._board = Board()
         self._children: list[Child] = []
         self._due: dict[int, float] = {}
-        """When workers that have died are to be replaced, by slot."""
-        self._lifeline, self._lifeline_end = os.pipe()
+        """When processes that have died are to be replaced, by slot."""
 
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT; the exit code. Raises StartError."""
         raise_descriptor_limit()
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        self._endpoints.open(self._options)
-        if not self._start_all():
-            self._endpoints.close()
+        self._passed = Passed()
+        self._lifeline, self._lifeline_end = os.pipe()
+        self._now = Generation.open(self._options, self._passed)
+        if not self._start_all(self._now):
+            self._now.close()
             self._stop()
             raise StartError("a worker ended before it was ready: see the lines above")
+        self._start_exporter()
         self._say("listening")
         notify("READY=1")
         self._watch()
         notify("STOPPING=1")
-        self._endpoints.close()
+        self._now.close()
+        self._passed.close()
         self._stop()
         return 0
 
+    def _tell(self, event: str, **fields: Any) -> None:
+        log.say(event, self._options.operations.log, **fields)
+
     def _say(self, event: str) -> None:
-        workers = [child.pid for child in self._children if not child.retired]
-        log.say(event, addresses=self._endpoints.addresses, pid=os.getpid(), workers=workers)
+        workers = [child.pid for child in self._children if child.slot != EXPORTER and not child.retired]
+        fields: dict[str, Any] = {"addresses": self._now.endpoints.addresses, "pid": os.getpid(), "workers": workers}
+        if self._now.metrics is not None:
+            fields["metrics"] = "{}:{}".format(*self._now.metrics.getsockname())
+        self._tell(event, **fields)
 
-    def _start_all(self) -> bool:
-        """Start a worker in each slot, with channels of their own; whether all are ready."""
-        self._channels = [Ends.make() for _ in range(self._options.workers)]
-        return all(self._start(slot) for slot in range(self._options.workers))
+    def _start_all(self, generation: Generation) -> bool:
+        """Start a worker in each slot; whether all are ready."""
+        return all(self._start(generation, slot) for slot in range(generation.options.workers))
 
-    def _start(self, slot: int) -> bool:
-        """Start one worker and wait until it accepts."""
+    def _start_exporter(self) -> None:
+        if self._now.metrics is not None and not self._start(self._now, EXPORTER):
+            self._tell("exporter failed", pid=self._children[-1].pid)
+
+    def _start(self, generation: Generation, slot: int) -> bool:
+        """Start one process and wait until it is ready."""
+        block = None if slot == EXPORTER else self._board.take()
+        if block is None and slot != EXPORTER:
+            self._tell("worker failed", why="too many workers that reloads have retired still serve their clients")
+            return False
         ready, ready_end = os.pipe()
         pid = os.fork()
         if pid == 0:
             os.close(ready)
-            os.close(self._lifeline_end)
-            self._work(slot, ready_end)
+            self._become(generation, slot, block, ready_end)
         os.close(ready_end)
-        accepting = os.read(ready, 1) == b"!"
+        is_ready = bool(select.select([ready], [], [], START_SECONDS)[0]) and os.read(ready, 1) == b"!"
         os.close(ready)
-        self._children.append(Child(pid, slot, time.monotonic()))
-        return accepting
+        if not is_ready:
+            os.kill(pid, signal.SIGKILL)
+        self._children.append(Child(pid, slot, time.monotonic(), block))
+        return is_ready
 
-    def _work(self, slot: int, ready_end: int) -> None:
-        """The worker process; never returns."""
+    def _become(self, generation: Generation, slot: int, block: int | None, ready_end: int) -> None:
+        """The new process; never returns."""
         code = 1
         try:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C reaches the whole group: the supervisor decides
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            self._endpoints.keep_only(slot)
-            worker = Worker(self._options, self._endpoints.of_worker(slot), slot, self._channels)
-            signal.signal(signal.SIGTERM, lambda *_: worker.loop.post(Stop(worker)))
-            signal.signal(RETIRE, lambda *_: worker.loop.post(Stop(worker, retire=True)))
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-            os.write(ready_end, b"!")
-            os.close(ready_end)
-            worker.run(self._lifeline)
+            os.close(self._lifeline_end)
+            if self._now is not generation:
+                self._now.close(keeping=generation)
+            self._passed.close()
+            if slot == EXPORTER:
+                self._export(generation, ready_end)
+            else:
+                self._work(generation, slot, block, ready_end)
             code = 0
         except StartError as error:
-            log.say("worker failed", why=str(error))
-        except BaseException:  # noqa: BLE001 -- nothing may unwind past the fork into the parent's code
-            os.write(2, traceback.format_exc().encode())
+            self._tell("worker failed", why=str(error))
+        except BaseException as error:  # noqa: BLE001 -- nothing may unwind past the fork into the parent's code
+            crash = log.Log(self._options.operations.log)
+            crash.defect(error)
+            crash.close()
         finally:
             os._exit(code)
 
+    def _work(self, generation: Generation, slot: int, block: int | None, ready_end: int) -> None:
+        generation.keep_for_worker(slot)
+        counters = Counters(self._board.block(block)) if block is not None else None
+        listening = generation.endpoints.of_worker(slot)
+        worker = Worker(generation.options, listening, slot, generation.channels, counters=counters, tls=generation.tls)
+        signal.signal(signal.SIGTERM, lambda *_: worker.loop.post(Stop(worker)))
+        signal.signal(RETIRE, lambda *_: worker.loop.post(Stop(worker, retire=True)))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        _is_ready(ready_end)
+        worker.run(self._lifeline)
+
+    def _export(self, generation: Generation, ready_end: int) -> None:
+        generation.keep_for_exporter()
+        assert generation.metrics is not None
+        exporter = Exporter(generation.metrics, self._board)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        _is_ready(ready_end)
+        exporter.run(self._lifeline)
+
     def _watch(self) -> None:
-        """Replace workers, and reload, until told to stop."""
+        """Replace processes, and reload, until told to stop."""
         while True:
             now = time.monotonic()
             timeout = min(self._due.values(), default=now + 3600.0) - now
@@ -127,58 +173,68 @@ class Supervisor:
             for slot, moment in tuple(self._due.items()):
                 if moment <= time.monotonic():
                     del self._due[slot]
-                    started = self._start(slot)
-                    log.say("worker started" if started else "worker failed", pid=self._children[-1].pid)
+                    self._replace(slot)
+
+    def _replace(self, slot: int) -> None:
+        if slot == EXPORTER:
+            self._start_exporter()
+        elif self._start(self._now, slot):
+            self._tell("worker started", pid=self._children[-1].pid)
+        else:
+            self._due[slot] = time.monotonic() + RESTART_SECONDS
 
     def _reload(self) -> None:
         """Let workers with the new options take over from those with the old ones, which serve their clients on.
 
         What is wrong with the new options is said, and nothing changes.
         """
-        notify("RELOADING=1")
-        before, channels = self._options, self._channels
-        retiring = [child for child in self._children if not child.retired]
+        notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        before, retiring = self._now, [child for child in self._children if not child.retired]
         try:
-            self._options = self._read_options()
-            self._endpoints.open(self._options)
+            after = Generation.open(self._read_options(), self._passed, before)
+            if not self._start_all(after):
+                self._retire([child for child in self._children if child not in retiring], signal.SIGKILL)
+                after.close(keeping=before)
+                raise StartError("a worker ended before it was ready: see the lines above")
         except StartError as error:
-            self._options = before
-            log.say("reload refused", why=str(error))
-            notify("READY=1")
-            return
-        if self._start_all():
-            self._due.clear()
-            for child in retiring:
-                child.retired = True
-                os.kill(child.pid, RETIRE)
-            self._close(channels)
-            self._say("reloaded")
+            self._tell("reload refused", why=str(error))
         else:
-            for child in self._children:
-                if child not in retiring:
-                    child.retired = True
-                    os.kill(child.pid, signal.SIGKILL)
-            self._close(self._channels)
-            self._options, self._channels = before, channels
-            self._endpoints.open(before)
-            log.say("reload refused", why="a worker ended before it was ready: see the lines above")
+            self._now, self._options = after, after.options
+            self._due.clear()
+            self._retire([child for child in retiring if child.slot != EXPORTER], RETIRE)
+            if after.metrics is not before.metrics:
+                self._retire([child for child in retiring if child.slot == EXPORTER], signal.SIGTERM)
+                self._start_exporter()
+            before.close(keeping=after)
+            self._say("reloaded")
         notify("READY=1")
 
     @staticmethod
-    def _close(channels: list[Ends]) -> None:
-        for ends in channels:
-            ends.close()
+    def _retire(children: list[Child], number: signal.Signals) -> None:
+        for child in children:
+            child.retired = True
+            os.kill(child.pid, number)
 
     def _reap(self) -> list[Child]:
-        """The workers that have died."""
+        """The processes that have died."""
         dead = []
         for child in tuple(self._children):
             pid, status = os.waitpid(child.pid, os.WNOHANG)
             if pid:
                 self._children.remove(child)
                 dead.append(child)
-                log.say("worker ended", pid=pid, status=os.waitstatus_to_exitcode(status))
+                self._bury(child, os.waitstatus_to_exitcode(status))
         return dead
+
+    def _bury(self, child: Child, status: int) -> None:
+        """Keep what it counted, and remove what it may have left."""
+        if child.block is not None:
+            self._board.retire(child.block)
+        folder = self._options.operations.control
+        if folder is not None:
+            socket_path(folder, child.pid).unlink(missing_ok=True)
+        kind = "exporter" if child.slot == EXPORTER else "worker"
+        self._tell(f"{kind} ended", pid=child.pid, status=status)
 
     def _stop(self) -> None:
         """Let the workers drain; kill those that overstay, or all at once at a second signal."""
@@ -194,6 +250,11 @@ class Supervisor:
     def _signal_all(self, number: signal.Signals) -> None:
         for child in self._children:
             os.kill(child.pid, number)
+
+
+def _is_ready(ready_end: int) -> None:
+    os.write(ready_end, b"!")
+    os.close(ready_end)
 
 
 def raise_descriptor_limit() -> None:
