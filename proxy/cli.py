@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from proxy import __version__, user_command
+from proxy import __version__, top, user_command
 from proxy.config import parse, read
 from proxy.options import Mode, Options, StartError
 from proxy.rules import Policy
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run what the command line asks for; the exit code."""
     parser = _parser()
     given = parser.parse_args(arguments)
-    if given.mode == "user":
+    if "run" in given:
         return int(given.run(given))
     try:
         return Supervisor(lambda: _options(given)).run()
@@ -45,11 +45,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"mpsocks {__version__}")
-    modes = parser.add_subparsers(dest="mode", metavar="serve|socksify|user", required=True)
+    modes = parser.add_subparsers(dest="mode", metavar="serve|socksify|user|top", required=True)
     serve = modes.add_parser("serve", help="serve SOCKS 4, 4a, 5 and SOCKSv6 clients")
     socksify = modes.add_parser("socksify", help="forward connections that a packet filter redirects here")
     socksify.add_argument("--via", metavar="HOST:PORT", help="go through this SOCKSv6 proxy instead of directly")
     user_command.add_parser(modes)
+    top.add_parser(modes)
     for mode in (serve, socksify):
         add = mode.add_argument
         add("--config", metavar="FILE", type=Path, help="a TOML file; read again on SIGHUP")
@@ -64,15 +65,13 @@ def _parser() -> argparse.ArgumentParser:
 def _options(given: argparse.Namespace) -> Options:
     """The options in the file, with what the command line adds to them or says otherwise. Raises StartError."""
     table = read(given.config) if given.config else {}
-    if given.listen:
-        table["listen"] = [*table.get("listen", []), *({"address": address} for address in given.listen)]
+    _append(table, "listen", [{"address": address} for address in given.listen])
     if given.allow:
-        clients = table.setdefault("clients", {})
-        clients["networks"] = [*clients.get("networks", []), *given.allow]
+        _append(_table(table, "clients"), "networks", given.allow)
     if given.workers is not None:
         table["workers"] = given.workers
     if getattr(given, "via", None):
-        table.setdefault("outward", {})["via"] = given.via
+        _table(table, "outward")["via"] = given.via
     for assignment in given.set:
         _merge(table, _assigned(assignment))
     try:
@@ -91,6 +90,17 @@ def _assigned(assignment: str) -> dict[str, Any]:
         return tomllib.loads(assignment)
     except tomllib.TOMLDecodeError as error:
         raise StartError(f"--set {assignment}: not KEY=VALUE as in TOML, with texts in quotes: {error}") from None
+
+
+def _append(table: dict[str, Any], key: str, more: list[Any]) -> None:
+    there = table.get(key, [])
+    if isinstance(there, list):  # what is none is told of with all other mistakes
+        table[key] = there + more
+
+
+def _table(table: dict[str, Any], key: str) -> dict[str, Any]:
+    there = table.setdefault(key, {})
+    return there if isinstance(there, dict) else {}
 
 
 def _merge(table: dict[str, Any], more: dict[str, Any]) -> None:

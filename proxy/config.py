@@ -23,8 +23,10 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from codec.command import Command
-from proxy.options import HostPort, Mode, Options, StartError
+from proxy.options import HostPort, Listen, Mode, Options, StartError
 
+MOST_WORKERS = 128
+"""The first octet of a session's ID is the number of its worker, and a reload has twice as many for a while."""
 _LONGER = {"rule": "rules"}
 """A table that may stand several times has its name in the singular: [[rule]]."""
 
@@ -55,17 +57,47 @@ def _check(options: Options) -> None:
         raise ValueError("listen (or --listen): there is none; give an address and a port")
     if not options.clients.networks:
         raise ValueError("clients.networks (or --allow): only who is named is served; for this host alone: 127.0.0.0/8")
-    if options.tls is None and any(one.tls for one in options.listen):
-        raise ValueError("[tls]: a listener wants it; give certificate and key")
-    if options.workers < 1:
-        raise ValueError("workers: at least one")
+    for number, listen in enumerate(options.listen, 1):
+        _check_listen(listen, f"listen #{number}", options)
+    for number, source in enumerate(options.outward.sources, 1):
+        _check_address(source, f"outward.sources #{number}")
+    if options.operations.metrics is not None:
+        _check_address(options.operations.metrics.host, "operations.metrics")
+    _check_numbers(options)
+
+
+def _check_numbers(options: Options) -> None:
+    if not 1 <= options.workers <= MOST_WORKERS:
+        raise ValueError(f"workers: at least one, at most {MOST_WORKERS}")
     for timeout in fields(options.timeouts):
         if not 0 < getattr(options.timeouts, timeout.name) < float("inf"):
             raise ValueError(f"timeouts.{timeout.name}: more than 0 seconds")
-    if any(not 0 <= version <= 0xFF or version in (4, 5) for one in options.listen for version in one.versions):
-        raise ValueError("listen.versions: octets other than 4 and 5, which SOCKS 4 and 5 begin with")
-    for host in (*(one.address.host for one in options.listen), *options.outward.sources):
+    if not 0 < options.outward.happy_eyeballs_delay < float("inf"):
+        raise ValueError("outward.happy_eyeballs_delay: more than 0 seconds")
+    for limit in fields(options.limits):
+        if getattr(options.limits, limit.name) < 0:
+            raise ValueError(f"limits.{limit.name}: not less than 0")
+    if options.clients.failures_per_minute < 1:
+        raise ValueError("clients.failures_per_minute: at least one")
+
+
+def _check_listen(listen: Listen, where: str, options: Options) -> None:
+    _check_address(listen.address.host, f"{where}.address")
+    if listen.address.port and [one.address for one in options.listen].count(listen.address) > 1:
+        raise ValueError(f"{where}.address: {listen.address} stands more than once")
+    if listen.tls and options.tls is None:
+        raise ValueError(f"{where}.tls: needs a table [tls] with certificate and key")
+    if listen.tls and options.mode is Mode.SOCKSIFY:
+        raise ValueError(f"{where}.tls: redirected clients do not know that they speak to a proxy")
+    if any(not 0 <= version <= 0xFF or version in (4, 5) for version in listen.versions):
+        raise ValueError(f"{where}.versions: octets other than 4 and 5, which SOCKS 4 and 5 begin with")
+
+
+def _check_address(host: str, where: str) -> None:
+    try:
         ipaddress.ip_address(host)
+    except ValueError:
+        raise ValueError(f"{where}: an address of this host is expected, not {host!r}") from None
 
 
 def _table(kind: Any, table: Any, where: str) -> Any:
@@ -90,7 +122,7 @@ def _value(kind: Any, value: Any, where: str) -> Any:
     if get_origin(kind) is tuple:
         if not isinstance(value, list):
             raise ValueError(f"{where}: a list is expected, not {value!r}")
-        return tuple(_value(get_args(kind)[0], one, where) for one in value)
+        return tuple(_value(get_args(kind)[0], one, f"{where} #{number}") for number, one in enumerate(value, 1))
     if is_dataclass(kind) and kind not in _PARSERS:
         return _table(kind, value, where)
     return _scalar(kind, value, where)

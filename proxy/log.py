@@ -69,10 +69,10 @@ class Record(NamedTuple):
     def text(self) -> str:
         """For people."""
         user = f"{printable(self.user)}@" if self.user is not None else ""
+        where = f" -> {printable(self.destination)}" if self.host else ""
         return (
-            f"{_clock(self.ended)} {user}{self.peer} {self.protocol} -> {printable(self.destination) or '?'}"
-            f"{' mptcp' if self.mptcp else ''}, {self.up} up, {self.down} down, {self.seconds:.3f} s:"
-            f" {printable(self.reason)}\n"
+            f"{_clock(self.ended)} {user}{self.peer} {self.protocol}{where}{' mptcp' if self.mptcp else ''}, "
+            f"{self.up} up, {self.down} down, {self.seconds:.3f} s: {printable(self.reason)}\n"
         )
 
 
