@@ -70,12 +70,10 @@ class Try:
         self.in_syn = in_syn
 
     def ready(self, mask: int) -> None:
-        if mask & (EPOLLERR | EPOLLHUP):
-            error = self.socket.getsockopt(SOL_SOCKET, SO_ERROR)
-            if error:
-                self._attempt.failed(self, error)
-                return
-        self._attempt.connected(self, mask)
+        if mask & (EPOLLERR | EPOLLHUP) and (error := self.socket.getsockopt(SOL_SOCKET, SO_ERROR)):
+            self._attempt.failed(self, error)
+        else:
+            self._attempt.connected(self, mask)
 
     def crashed(self, error: Exception) -> None:
         self._attempt.crashed(error)
@@ -148,7 +146,10 @@ class Attempt:
         self.in_syn = one.in_syn
         if self._wishes.remote.ttl:
             keep_icmp(one.socket, keep=False)
+        # Still ours to close, if a defect keeps the client from taking it.
+        self._tries.append(one)
         self._client.reached(one.socket, mask)
+        self._tries.clear()
 
     def failed(self, one: Try, error: int) -> None:
         """The next way need not wait any more."""

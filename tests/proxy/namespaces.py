@@ -5,16 +5,18 @@ from __future__ import annotations
 import ctypes
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from invoke.context import Context
 
 from lab.runner import Runner
 
+T = TypeVar("T")
 CLONE_NEWNET = 0x40000000
 CLIENT_NET = "10.77.1.0/24", "fd77:1::/64"
 SERVER = {socket.AF_INET: "10.77.2.2", socket.AF_INET6: "fd77:2::2"}
@@ -73,18 +75,23 @@ def _connect(runner: Runner, one: tuple[str, str, int], other: tuple[str, str, i
         change("ip", "-n", namespace, "link", "set", interface, "up")
 
 
-def socket_in(namespace: str, family: int, protocol: int = 0) -> socket.socket:
-    """A TCP socket that belongs to another namespace: made by a thread that goes there and ends."""
+def run_in(namespace: str, function: Callable[[], T]) -> T:
+    """Call a function in another namespace: in a thread that goes there and ends. What it makes stays there."""
     libc = ctypes.CDLL(None, use_errno=True)
 
-    def make() -> socket.socket:
+    def call() -> T:
         fd = os.open(Path("/run/netns") / namespace, os.O_RDONLY)
         try:
             if libc.setns(fd, CLONE_NEWNET):
                 raise OSError(ctypes.get_errno(), f"setns to {namespace}")
-            return socket.socket(family, socket.SOCK_STREAM, protocol)
+            return function()
         finally:
             os.close(fd)
 
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(make).result()
+        return pool.submit(call).result()
+
+
+def socket_in(namespace: str, family: int, protocol: int = 0) -> socket.socket:
+    """A TCP socket that belongs to another namespace."""
+    return run_in(namespace, lambda: socket.socket(family, socket.SOCK_STREAM, protocol))
