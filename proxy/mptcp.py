@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import struct
+from collections.abc import Sequence
 from socket import SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SocketType
+
+from proxy.sources import Sources
 
 IPPROTO_MPTCP = 262
 SOL_MPTCP = 284
@@ -34,10 +37,12 @@ def is_multipath(sock: SocketType) -> bool:
 class OutwardSockets:
     """Makes non-blocking sockets: MPTCP when it is wanted and the kernel has it, else TCP."""
 
-    __slots__ = ("_multipath",)
+    __slots__ = ("_multipath", "sources")
 
-    def __init__(self, *, multipath: bool) -> None:
+    def __init__(self, *, multipath: bool, sources: Sequence[str] = ()) -> None:
         self._multipath = multipath
+        self.sources = Sources(sources)
+        """Where the sockets may begin."""
 
     def open(self, family: int, *, multipath: bool) -> SocketType:
         """Raises OSError."""

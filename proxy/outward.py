@@ -103,7 +103,7 @@ class Attempt:
 
         `early` is what the client has sent already: with TCP Fast Open the SYN carries some of it.
         """
-        outward = client.worker.options.outward
+        worker = client.worker
         self.raced = by_name and wishes.happy_eyeballs is not False
         """Whether Happy Eyeballs is in force."""
         self.in_syn = 0
@@ -115,8 +115,8 @@ class Attempt:
         self._early = early if wishes.fast_open is not None else b""
         self._port = port
         self._tries: list[Try] = []
-        delay = outward.happy_eyeballs_delay if self.raced else None
-        self._ways = Ways(candidates, delay=delay, sources=outward.sources)
+        delay = worker.options.outward.happy_eyeballs_delay if self.raced else None
+        self._ways = Ways(candidates, delay=delay, sources=worker.sockets.sources)
         self._wishes = wishes
 
     def begin(self) -> None:
@@ -144,6 +144,9 @@ class Attempt:
         self._tries.remove(one)
         self.cancel()
         self.in_syn = one.in_syn
+        worker = self._client.worker
+        if worker.sockets.sources.are_given:
+            worker.sockets.sources.got_through(one.way.family, one.way.source, worker.loop.now)
         if self._wishes.remote.ttl:
             keep_icmp(one.socket, keep=False)
         # Still ours to close, if a defect keeps the client from taking it.

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from itertools import chain, zip_longest
-from socket import AF_INET6
 from typing import NamedTuple
 
 from proxy.resolver import Candidate
+from proxy.sources import AS_ROUTED, Sources
 
 UNANSWERED_SECONDS = 1.0
 """After so long without an answer a host is tried from the next source address as well: the kernel's second SYN leaves
@@ -21,12 +21,12 @@ class Way(NamedTuple):
 
     family: int
     host: str
-    source: str = ""
-    """The address of ours to begin from; empty: as the routes have it."""
+    source: str = AS_ROUTED
+    """The address of ours to begin from."""
     more_sources: tuple[str, ...] = ()
     """To begin from after this one."""
     due: float = 0.0
-    """When it is to begin, on the loop's clock, although nothing has failed. Only for ways with a source."""
+    """When it is to begin, on the loop's clock, although nothing has failed. Only for those after the first."""
 
 
 class Ways:
@@ -34,12 +34,12 @@ class Ways:
 
     __slots__ = ("_addresses", "_delay", "_detours", "_sources", "_tried")
 
-    def __init__(self, candidates: Sequence[Candidate], *, delay: float | None, sources: Sequence[str]) -> None:
+    def __init__(self, candidates: Sequence[Candidate], *, delay: float | None, sources: Sources) -> None:
         """`candidates` are in the order of preference. `delay` is the seconds between the beginnings of two that race
         (RFC 8305, the Connection Attempt Delay); None: they do not race."""
         self._addresses = candidates if delay is None else interleaved(candidates)
         self._tried = 0
-        """So many of the addresses, on the way that the routes give."""
+        """So many of the addresses, from one source at least."""
         self._delay = delay
         self._sources = sources
         self._detours: deque[Way] = deque()
@@ -51,12 +51,17 @@ class Ways:
         if self._detours and not (untried and self._delay is not None):
             way = self._detours.popleft()
         elif untried:
-            way = Way(*self._addresses[self._tried])
+            family, host = self._addresses[self._tried]
             self._tried += 1
+            if not self._sources.are_given:
+                return Way(family, host)
+            source, *others = self._sources.order(family, now)
+            way = Way(family, host, source, tuple(others))
         else:
             return None
-        if self._sources:
-            self._plan_detour(way, now)
+        if way.more_sources:
+            source, *others = way.more_sources
+            self._detours.append(Way(way.family, way.host, source, tuple(others), now + UNANSWERED_SECONDS))
         return way
 
     def due(self, now: float) -> float | None:
@@ -72,14 +77,6 @@ class Ways:
     def clear(self) -> None:
         self._tried = len(self._addresses)
         self._detours.clear()
-
-    def _plan_detour(self, way: Way, now: float) -> None:
-        """The same address from the next source."""
-        is_ipv6 = way.family == AF_INET6
-        sources = way.more_sources if way.source else tuple(s for s in self._sources if (":" in s) == is_ipv6)
-        if sources:
-            detour = Way(way.family, way.host, sources[0], sources[1:], now + UNANSWERED_SECONDS)
-            self._detours.append(detour)
 
 
 def interleaved(candidates: Sequence[Candidate]) -> Sequence[Candidate]:

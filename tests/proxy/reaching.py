@@ -68,14 +68,14 @@ class At:
 class Reaching:
     """An attempt, and those for whom it is made."""
 
-    outward: Outward = field(default_factory=Outward)
-    multipath: bool = False
+    outward: Outward
+    sockets: OutwardSockets
     attempt: Attempt = field(init=False)
 
     def __post_init__(self) -> None:
         loop = Loop(tick_seconds=PATIENCE, on_tick=lambda: loop.stop())  # noqa: PLW0108 -- it has no name yet
         options = Options(Mode.SERVE, (), Clients(), outward=self.outward)
-        self.client = Client(Worker(loop, OutwardSockets(multipath=self.multipath), options))
+        self.client = Client(Worker(loop, self.sockets, options))
         self._quiet = len(loop.handlers)
 
     @property
@@ -116,9 +116,12 @@ class Reaching:
 
 
 @contextmanager
-def reaching(outward: Outward | None = None, *, multipath: bool = False) -> Iterator[Reaching]:
+def reaching(
+    outward: Outward | None = None, *, multipath: bool = False, sockets: OutwardSockets | None = None
+) -> Iterator[Reaching]:
     """Everything is closed at the end."""
-    made = Reaching(outward or Outward(), multipath)
+    outward = outward or Outward()
+    made = Reaching(outward, sockets or OutwardSockets(multipath=multipath, sources=outward.sources))
     try:
         yield made
     finally:

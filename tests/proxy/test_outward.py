@@ -15,7 +15,7 @@ import pytest
 
 from codec.reply import ReplyCode
 from codec.socks6.stack import HappyEyeballs, Leg, Multipath, TcpFastOpen, Tos, Ttl
-from proxy.mptcp import IPPROTO_MPTCP, is_multipath
+from proxy.mptcp import IPPROTO_MPTCP, OutwardSockets, is_multipath
 from proxy.options import Outward
 from proxy.outcome import keep_icmp, most_telling, ttl_expired
 from proxy.outward import MOST_AT_ONCE
@@ -156,26 +156,27 @@ def test_the_families_take_turns(hosts: Hosts, reach: Reaching) -> None:
 def test_of_several_failures_the_most_telling_is_reported(hosts: Hosts, reach: Reaching) -> None:
     hosts.listen(FIRST)
     reach.prepare(at(SECOND, "192.0.2.1"), hosts.port)
-    reach.client.worker.sockets = Failing(errno.ENETUNREACH, after=1)  # type: ignore[assignment]
+    reach.client.worker.sockets = Failing(errno.ENETUNREACH, after=1)
     assert reach.run() is ReplyCode.CONNECTION_REFUSED
     assert most_telling(ReplyCode.TIMED_OUT, ReplyCode.NETWORK_UNREACHABLE) is ReplyCode.TIMED_OUT
 
 
-class Failing:
+class Failing(OutwardSockets):
     """Makes so many sockets, and then fails."""
 
     def __init__(self, error: int, *, after: int) -> None:
+        super().__init__(multipath=False)
         self._error = error
         self._left = count(after, -1)
 
-    def open(self, family: int, **_: bool) -> socket.SocketType:
+    def open(self, family: int, *, multipath: bool) -> socket.SocketType:
         if not next(self._left):
             raise OSError(self._error, "made to fail")
-        return socket.SocketType(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        return super().open(family, multipath=multipath)
 
 
 def test_a_socket_that_cannot_be_made_is_a_failure_like_others(reach: Reaching) -> None:
-    reach.client.worker.sockets = Failing(errno.EMFILE, after=0)  # type: ignore[assignment]
+    reach.client.worker.sockets = Failing(errno.EMFILE, after=0)
     reach.prepare(at(FIRST), 1)
     assert reach.run() is ReplyCode.GENERAL_FAILURE
 

@@ -10,9 +10,10 @@ import pytest
 
 from codec.reply import ReplyCode
 from codec.socks6.stack import Leg, TcpFastOpen
-from proxy.mptcp import IPPROTO_MPTCP, is_multipath
+from proxy.mptcp import IPPROTO_MPTCP, OutwardSockets, is_multipath
 from proxy.options import Outward
 from proxy.resolver import Candidate
+from proxy.sources import DETOURS_TO_LEARN
 from proxy.stack import LegWishes, Wishes
 from tests.proxy.namespaces import socket_in
 from tests.proxy.peers import receive_exactly
@@ -191,3 +192,22 @@ def test_a_host_that_cannot_be_routed_to_takes_no_early_data(
             return made.run()
 
     assert uplinks.in_host(reach) is ReplyCode.NETWORK_UNREACHABLE
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET])
+def test_while_the_first_uplink_is_silent_connections_learn_to_begin_at_the_second(
+    uplinks: Uplinks, server: socket.socket, family: socket.AddressFamily, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uplinks.first_falls_silent()
+    sockets = OutwardSockets(multipath=False, sources=SOURCES[family])
+    host, port = server.getsockname()[:2]
+
+    def reach() -> str | ReplyCode | None:
+        with reaching(sockets=sockets) as made:
+            made.prepare([(family, host)], port)
+            return made.run()
+
+    for _ in range(DETOURS_TO_LEARN):
+        assert uplinks.in_host(reach) == host
+    monkeypatch.setattr("proxy.ways.UNANSWERED_SECONDS", 3600.0)
+    assert uplinks.in_host(reach) == host
