@@ -1,0 +1,351 @@
+"""The TLS listener: clients behind it are served like all others, ends and resets included."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from time import sleep
+
+import pytest
+
+from codec.client import ClientConnection
+from codec.reply import ReplyCode
+from proxy import certificate
+from proxy.log import Log
+from proxy.loop import Loop
+from proxy.options import StartError, Tls
+from proxy.tls import Plain, Termination
+from tests.proxy.peers import (
+    MakeRequest,
+    Tunnel,
+    connected_socket,
+    listening_socket,
+    receive_all,
+    receive_unevenly,
+    reset,
+    send_unevenly,
+    serving,
+    socks5_request,
+    socks6_request,
+)
+from tests.proxy.running import LOOPBACK, PATIENCE, RunningProxy
+from tests.proxy.tls_client import TlsClient, certify, tls_connection
+
+EITHER_VERSION = pytest.mark.parametrize("request_", [socks5_request, socks6_request], ids=["socks5", "socks6"])
+MIB = 1 << 20
+
+
+def arguments(tls: Tls, workers: int = 1) -> tuple[str, ...]:
+    return (
+        "serve", "--workers", str(workers), *LOOPBACK,
+        "--set", 'listen=[{address="127.0.0.1:0",tls=true}]',
+        "--set", f'tls={{certificate="{tls.certificate}",key="{tls.key}"}}',
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
+    return certify(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def proxy(tls: Tls) -> Iterator[RunningProxy]:
+    with RunningProxy(*arguments(tls)) as running:
+        yield running
+
+
+def through(client: TlsClient, request: ClientConnection) -> Tunnel:
+    """A tunnel through a TLS connection."""
+    tunnel = Tunnel(client, request)  # type: ignore[arg-type]
+    assert tunnel.code is ReplyCode.SUCCEEDED
+    return tunnel
+
+
+@EITHER_VERSION
+def test_clients_are_served_behind_tls(proxy: RunningProxy, tls: Tls, request_: MakeRequest, echo_port: int) -> None:
+    with tls_connection(proxy.address, tls.certificate) as client:
+        assert client.tls.version() == "TLSv1.3"
+        through(client, request_("127.0.0.1", echo_port))
+        client.sendall(b"hello")
+        client.end()
+        assert client.recv(9) == b"hello"
+        assert client.recv(9) == b""
+        local = client.getsockname()
+    line = proxy.connection(client=f"127.0.0.1:{local[1]}")
+    assert (line["up"], line["down"], line["end"]) == (5, 5, "closed")
+
+
+@pytest.mark.parametrize("octets", [0, 1, 100_000, 8 * MIB])
+def test_no_octet_is_lost_either_way_and_ends_are_passed_on(proxy: RunningProxy, tls: Tls, octets: int) -> None:
+    """Each side sends, ends its direction and receives to the end, all at the same time."""
+
+    def serve(connection: socket.socket) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            sent = pool.submit(send_unevenly, connection, octets, 1)
+            sent.add_done_callback(lambda _: connection.shutdown(socket.SHUT_WR))
+            digests["server received"] = receive_unevenly(connection, 2)
+            digests["server sent"] = sent.result()
+
+    digests: dict[str, str] = {}
+    with serving(serve) as port, tls_connection(proxy.address, tls.certificate) as client:
+        tunnel = through(client, socks5_request("127.0.0.1", port))
+        with ThreadPoolExecutor(1) as pool:
+            sent = pool.submit(send_unevenly, client, octets, 3)  # type: ignore[arg-type]
+            sent.add_done_callback(lambda _: client.end())
+            received = receive_unevenly(client, 4, tunnel.early)  # type: ignore[arg-type]
+            client_sent = sent.result()
+    assert digests == {"server sent": received, "server received": client_sent}
+
+
+def test_a_slow_reader_costs_little_memory_and_loses_nothing(proxy: RunningProxy, tls: Tls) -> None:
+    octets = 64 * MIB
+    stuck, digests = threading.Event(), []
+
+    def serve(connection: socket.socket) -> None:
+        digests.append(send_unevenly(_Watched(connection, stuck), octets, 5))  # type: ignore[arg-type]
+        connection.shutdown(socket.SHUT_WR)
+        connection.recv(1)
+
+    with serving(serve) as port, tls_connection(proxy.address, tls.certificate) as client:
+        tunnel = through(client, socks5_request("127.0.0.1", port))
+        before = resident(proxy.workers[0])
+        assert stuck.wait(PATIENCE)
+        assert resident(proxy.workers[0]) - before < 4 * MIB
+        received = receive_unevenly(client, 6, tunnel.early)  # type: ignore[arg-type]
+        client.end()
+        assert client.recv(1) == b""
+    assert [received] == digests
+
+
+class _Watched:
+    """Sets the event when nothing has been taken for a while."""
+
+    def __init__(self, connection: socket.socket, stuck: threading.Event) -> None:
+        self._connection = connection
+        self._stuck = stuck
+
+    def sendall(self, octets: bytes) -> None:
+        timer = threading.Timer(0.5, self._stuck.set)
+        timer.start()
+        try:
+            self._connection.sendall(octets)
+        finally:
+            timer.cancel()
+
+
+def resident(pid: int) -> int:
+    """Octets of memory that a process has."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_reset_by_the_remote_host_reaches_the_client(proxy: RunningProxy, tls: Tls) -> None:
+    def serve(connection: socket.socket) -> None:
+        connection.recv(1)
+        reset(connection)
+
+    with serving(serve) as port, tls_connection(proxy.address, tls.certificate) as client:
+        through(client, socks5_request("127.0.0.1", port))
+        client.sendall(b"x")
+        with pytest.raises(ConnectionResetError):
+            client.recv(1)
+        local = client.getsockname()
+    proxy.connection(client=f"127.0.0.1:{local[1]}", end="remote reset")
+
+
+@pytest.mark.parametrize("how", ["reset", "end without close_notify"])
+def test_a_connection_that_breaks_is_reset_at_the_remote_host(proxy: RunningProxy, tls: Tls, how: str) -> None:
+    ended: list[bytes | type[Exception]] = []
+
+    def serve(connection: socket.socket) -> None:
+        assert connection.recv(1) == b"x"
+        broken.set()
+        try:
+            ended.append(connection.recv(1))
+        except ConnectionResetError as error:
+            ended.append(type(error))
+
+    broken = threading.Event()
+    with serving(serve) as port, tls_connection(proxy.address, tls.certificate) as client:
+        through(client, socks5_request("127.0.0.1", port))
+        client.sendall(b"x")
+        assert broken.wait(PATIENCE)
+        local = client.getsockname()
+        if how == "reset":
+            reset(client.socket)
+        else:
+            client.socket.close()
+        proxy.connection(client=f"127.0.0.1:{local[1]}", end="client reset")
+    assert ended == [ConnectionResetError]
+
+
+def test_a_refusal_is_told_and_ends(proxy: RunningProxy, tls: Tls) -> None:
+    with listening_socket() as closed:
+        port = closed.getsockname()[1]
+    with tls_connection(proxy.address, tls.certificate) as client:
+        tunnel = Tunnel(client, socks5_request("127.0.0.1", port))  # type: ignore[arg-type]
+        assert tunnel.code is ReplyCode.CONNECTION_REFUSED
+        assert client.recv(1) == b""
+
+
+def test_who_does_not_speak_tls_is_closed(proxy: RunningProxy) -> None:
+    with connected_socket(proxy.address) as sock:
+        sock.sendall(b"\x05\x01\x00\x05\x01\x00\x03")
+        local = sock.getsockname()
+        with_alert = sock.recv(100)
+    assert with_alert[:1] in (b"", b"\x15")
+    assert proxy.connection(client=f"127.0.0.1:{local[1]}")["end"].startswith("tls: ")
+
+
+def test_older_versions_of_tls_are_not_spoken(proxy: RunningProxy, tls: Tls) -> None:
+    context = ssl.create_default_context(cafile=str(tls.certificate))
+    context.check_hostname = False
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with connected_socket(proxy.address) as sock, pytest.raises(ssl.SSLError):
+        context.wrap_socket(sock)
+
+
+def test_a_client_that_does_not_finish_its_handshake_is_closed_in_time(tls: Tls) -> None:
+    with (
+        RunningProxy(*arguments(tls), "--set", "timeouts.handshake=0.3") as proxy,
+        connected_socket(proxy.address) as sock,
+    ):
+        sock.sendall(b"\x16\x03\x01")
+        assert receive_all(sock) == b""
+        proxy.connection(end="handshake timed out")
+
+
+def test_a_client_that_leaves_the_last_octets_unread_is_cut_in_time(tls: Tls) -> None:
+    """The session has ended well, but not all that it said fits into the client's buffers."""
+    loop = Loop(tick_seconds=PATIENCE, on_tick=lambda: loop.stop())  # noqa: PLW0108 -- it has no name yet
+    over: list[Termination] = []
+
+    class Owner:
+        def __init__(self) -> None:
+            self.loop = loop
+            self.log = Log()
+
+        def terminated(self, termination: Termination) -> None:
+            over.append(termination)
+            loop.stop()
+
+    class SaysMuch:
+        """A session that ends as soon as its end of the pair is full."""
+
+        def ready(self, _mask: int) -> None:
+            with suppress(BlockingIOError):
+                while True:
+                    termination.plain.send(bytes(1 << 16), socket.MSG_DONTWAIT)
+            loop.bury(termination.plain)
+
+        def crashed(self, error: Exception) -> None:
+            raise error
+
+    with listening_socket() as listener, connected_socket(listener.getsockname()) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        accepted = socket.SocketType(-1, -1, -1, listener.accept()[0].detach())
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        termination = Termination(Owner(), accepted, certificate.load(tls), 0.2)
+        termination.begin(pytest.fail)
+        with ThreadPoolExecutor(1) as pool:
+            shaken = pool.submit(TlsClient, sock, tls.certificate)
+            shaken.add_done_callback(lambda _: loop.post(SaysMuch()))
+            loop.run()
+            client = shaken.result()
+        loop.close()
+        assert over == [termination]
+        assert termination.plain.cut
+        with pytest.raises(ConnectionResetError):
+            receive_all(client)  # type: ignore[arg-type]
+
+
+def descriptors(proxy: RunningProxy) -> int:
+    return len(list(Path(f"/proc/{proxy.workers[0]}/fd").iterdir()))
+
+
+def test_many_connections_leave_nothing_behind(proxy: RunningProxy, tls: Tls, echo_port: int) -> None:
+    def one() -> tuple[str, int]:
+        with tls_connection(proxy.address, tls.certificate) as client:
+            through(client, socks5_request("127.0.0.1", echo_port))
+            client.end()
+            assert client.recv(1) == b""
+            return client.getsockname()
+
+    proxy.connection(client=f"127.0.0.1:{one()[1]}")
+    before = descriptors(proxy)
+    for _ in range(50):
+        last = one()
+    proxy.connection(client=f"127.0.0.1:{last[1]}")
+    while descriptors(proxy) > before:
+        sleep(0.01)
+
+
+def test_connections_may_end_while_the_proxy_drains(tls: Tls, echo_port: int) -> None:
+    with RunningProxy(*arguments(tls)) as proxy, tls_connection(proxy.address, tls.certificate) as client:
+        through(client, socks5_request("127.0.0.1", echo_port))
+        proxy.signal(signal.SIGTERM)
+        client.sendall(b"while draining")
+        client.end()
+        assert client.recv(14) == b"while draining"
+        assert client.recv(1) == b""
+        assert proxy.wait() == 0
+
+
+def test_a_certificate_that_is_replaced_is_shown_after_a_reload(tmp_path: Path, echo_port: int) -> None:
+    first = certify(tmp_path)
+    with RunningProxy(*arguments(first)) as proxy, tls_connection(proxy.address, first.certificate) as old:
+        through(old, socks5_request("127.0.0.1", echo_port))
+        shown = old.tls.getpeercert(True)
+        certify(tmp_path)
+        proxy.signal(signal.SIGHUP)
+        proxy.wait_for(lambda line: line["event"] == "reloaded")
+        with tls_connection(proxy.address, first.certificate) as client:
+            assert client.tls.getpeercert(True) != shown
+            through(client, socks5_request("127.0.0.1", echo_port))
+        old.sendall(b"still there")
+        assert old.recv(11) == b"still there"
+
+
+def test_options_for_the_client_are_set_on_its_own_socket() -> None:
+    with listening_socket() as listener, connected_socket(listener.getsockname()) as client:
+        accepted, peer = listener.accept()
+        ours, theirs = socket.socketpair()
+        with accepted, ours:
+            plain = Plain(theirs.detach(), accepted)
+            plain.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0x28)
+            assert accepted.getsockopt(socket.IPPROTO_IP, socket.IP_TOS) == 0x28
+            assert plain.getsockopt(socket.IPPROTO_IP, socket.IP_TOS) == 0x28
+            assert (plain.family, plain.getpeername()) == (socket.AF_INET, peer)
+            assert plain.getsockname() == client.getpeername()
+            assert plain.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+            accepted.close()
+            plain.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0x28)
+            plain.close()
+            assert ours.recv(1) == b""
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (lambda tls: tls.certificate.unlink(), "tls.certificate: cannot read .*: No such file"),
+        (lambda tls: tls.key.unlink(), "tls.key: cannot read .*: No such file"),
+        (lambda tls: tls.certificate.write_text("certificate"), "must hold a certificate"),
+        (lambda tls: tls.key.write_text("key"), "must hold a certificate and .* its key, both in PEM"),
+        (lambda tls: certify(tls.key.parent, "other").key.rename(tls.key), "is not the key of the certificate"),
+        (lambda tls: certify(tls.key.parent, days=-1), "certificate has expired"),
+        (lambda tls: certify(tls.key.parent, password=b"secret"), "is encrypted"),
+    ],
+    ids=["no-certificate", "no-key", "not-pem", "key-not-pem", "mismatch", "expired", "encrypted"],
+)
+def test_files_that_cannot_serve_are_told(tmp_path: Path, spoil: Callable[[Tls], object], complaint: str) -> None:
+    tls = certify(tmp_path)
+    certificate.load(tls)
+    spoil(tls)
+    with pytest.raises(StartError, match=complaint):
+        certificate.load(tls)
