@@ -61,6 +61,11 @@ class Channel:
         """Whether this is the slot of another worker."""
         return owner != self.slot and owner < len(self._ends)
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether there are no other workers."""
+        return len(self._ends) == 1
+
     def send(self, owner: int, message: dict[str, Any], octets: bytes, sock: socket.SocketType | None = None) -> bool:
         """Send to another worker, with a copy of `sock`; whether it could be."""
         payload = json.dumps(message).encode() + b"\n" + octets

@@ -97,6 +97,15 @@ class Handshake:
         """Tell the client why not."""
         self._reply(code, ANY_IPV4, 0, ())
 
+    @property
+    def spoken(self) -> dialect.Dialect | None:
+        """The dialect of a client that speaks SOCKSv6 since draft-05; before, BIND and UDP were those of SOCKS 5."""
+        return self._connection.dialect if isinstance(self._request, messages.Request) else None
+
+    def granted(self, address: Address, port: int, answers: Options, *, behind: bytes = b"") -> bool:
+        """Tell the client where it is bound, or who has come; `behind` goes along. False if it cannot be told."""
+        return self._reply(ReplyCode.SUCCEEDED, address, port, answers, behind)
+
     def early_data(self) -> bytes:
         """What the client sent behind its request."""
         return self._connection.leftover()
@@ -236,9 +245,9 @@ class Handshake:
         is_old = isinstance(self._request, messages04.Request)
         return options04.UserPasswordResult(valid) if is_old else UserPasswordResult(valid)
 
-    def _reply(self, code: ReplyCode, address: Address, port: int, answers: Options) -> bool:
+    def _reply(self, code: ReplyCode, address: Address, port: int, answers: Options, behind: bytes = b"") -> bool:
         owed, self._owed = self._owed, b""
-        return self._send(owed + self._connection.send_reply(code, address, port, answers))
+        return self._send(owed + self._connection.send_reply(code, address, port, answers) + behind)
 
     def _send_or_end(self, octets: bytes, end: str = "") -> bool:
         """Send, and end the session with the reason `end` where one is given; whether it goes on."""

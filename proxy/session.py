@@ -15,6 +15,7 @@ from codec.command import Command
 from codec.reply import ReplyCode
 from codec.socks6.option_list import Options, find_option
 from codec.socks6.stack import Leg, Multipath
+from proxy.bind import Bind
 from proxy.handshake import Handshake
 from proxy.log import Record
 from proxy.mptcp import IPPROTO_MPTCP, is_multipath
@@ -22,6 +23,9 @@ from proxy.outward import Attempt
 from proxy.redirect import Redirected
 from proxy.relay import READABLE, Flow
 from proxy.resolver import Candidate
+from proxy.socks5_association import Socks5Association
+from proxy.socks6_association import Socks6Association
+from proxy.stack import Wishes, wishes_of
 from proxy.via import ViaHandshake
 
 if TYPE_CHECKING:
@@ -42,6 +46,8 @@ class Stage(Enum):
 
     HANDSHAKE = auto()
     CONNECTING = auto()
+    SERVING = auto()
+    """A BIND waits for its peer, or a UDP association is there."""
     RELAYING = auto()
     OVER = auto()
 
@@ -61,11 +67,24 @@ class Reach(Protocol):
     def cancel(self) -> None: ...
 
 
+class Service(Protocol):
+    """What a client has in the place of a connection, and the handler of its events."""
+
+    @property
+    def octets(self) -> tuple[int, int]:
+        """Up and down."""
+
+    def ready(self, mask: int, /) -> None: ...
+    def crashed(self, error: Exception, /) -> None: ...
+    def check_timeout(self, now: float, /) -> None: ...
+    def cancel(self) -> None: ...
+
+
 class Session:
     """Holds what the stages share. It handles the client's events itself while the remote host is being reached."""
 
     __slots__ = (
-        "_asked_multipath", "_down", "_down_counted", "_reach", "_remote", "_requested", "_started", "_up",
+        "_asked_multipath", "_down", "_down_counted", "_reach", "_remote", "_requested", "_service", "_started", "_up",
         "_up_counted", "client", "client_events", "command", "destination", "front", "multipath", "peer",
         "port", "protocol", "socks6_session", "stage", "user", "waiting_since", "wants_multipath", "worker",
     )  # fmt: skip
@@ -93,6 +112,7 @@ class Session:
         """What happened to the client while nobody read from it."""
         self.waiting_since = self._started = self._requested = worker.loop.now
         self._reach: Reach | None = None
+        self._service: Service | None = None
         self._remote: SocketType | None = None
         self._up_counted = self._down_counted = 0
         """Octets relayed at the last sweep."""
@@ -130,8 +150,19 @@ class Session:
             self.worker.counters.replied(ReplyCode.SUCCEEDED)
             self.front.refused(ReplyCode.SUCCEEDED)
             self.end("noop")
+        elif self.command == Command.BIND:
+            Bind(self, self._handshake(), wishes_of(options)).begin()
+        elif self.command == Command.UDP_ASSOCIATE and self.protocol != "socks4":
+            self._associate(wishes_of(options))
         else:
             self.refuse(ReplyCode.COMMAND_NOT_SUPPORTED)
+
+    def serve(self, service: Service) -> None:
+        """Leave the client to what it has in the place of a connection."""
+        self.stage = Stage.SERVING
+        self.waiting_since = self.worker.loop.now
+        self._service = service
+        self.worker.loop.handlers[self.client.fileno()] = service
 
     def given_away(self) -> None:
         """Another worker has the client now, and will tell its end."""
@@ -158,6 +189,19 @@ class Session:
             self.answered([worker.candidate(target)])
         elif not worker.resolver.ask(target.name_octets, self):
             self.refuse(ReplyCode.GENERAL_FAILURE)
+
+    def _handshake(self) -> Handshake:
+        assert isinstance(self.front, Handshake)
+        return self.front
+
+    def _associate(self, wishes: Wishes) -> None:
+        front = self._handshake()
+        if not self.worker.policy.may_ask(self.peer[0], self.user, Command.UDP_ASSOCIATE):
+            self.refuse(ReplyCode.NOT_ALLOWED)
+        elif front.spoken is None:
+            Socks5Association(self).begin(front)
+        else:
+            Socks6Association(self, front.spoken.version).begin(front, wishes)
 
     def _permits(self, address: str | None) -> bool:
         """Whether the rules let this client go to the address, by the name that it gave."""
@@ -203,11 +247,13 @@ class Session:
     def connected(self, remote: SocketType, mask: int, *, multipath: bool, early: bytes = b"") -> None:
         """The remote host is there: tell the client, and relay. `early` is what it has sent already."""
         self.stage = Stage.RELAYING
-        self._reach = None
+        self._reach = self._service = None
         self._remote = remote
         self.multipath = multipath
         counters = self.worker.counters
-        counters.connected(self.worker.loop.now - self._requested, asked=remote.proto == IPPROTO_MPTCP, got=multipath)
+        if self.command == Command.CONNECT:
+            waited = self.worker.loop.now - self._requested
+            counters.connected(waited, asked=remote.proto == IPPROTO_MPTCP, got=multipath)
         counters.replied(ReplyCode.SUCCEEDED)
         remote.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         up = self._up = Flow(self, self.client, remote)
@@ -270,6 +316,9 @@ class Session:
                 self._reach.expired()
             else:
                 self.refuse(ReplyCode.TIMED_OUT)
+        elif self._service is not None:
+            self._count(*self._service.octets)
+            self._service.check_timeout(now)
         elif self.stage is Stage.HANDSHAKE and waited > timeouts.handshake:
             self.end("handshake timed out")
 
@@ -293,13 +342,15 @@ class Session:
             worker.loop.bury(self._remote)
         if self._reach is not None:
             self._reach.cancel()
+        if self._service is not None:
+            self._service.cancel()
         worker.ended(self)
         worker.log.add(record)
         worker.counters.ended(self.protocol, reason)
         # No reference cycle is left behind, so memory is freed now rather than by the collector.
-        self.front = self._reach = None
+        self.front = self._reach = self._service = None
+        self._count(record.up, record.down)
         if relayed:
-            self._count(record.up, record.down)
             self._up.release()
             self._down.release()
             del self._up, self._down
@@ -307,11 +358,14 @@ class Session:
     def record(self, reason: str) -> Record:
         """How it went, or goes; `reason` is why it ended."""
         destination = self.destination or ANY_IPV4
-        relayed = self.stage is Stage.RELAYING
+        up = down = 0
+        if self.stage is Stage.RELAYING:
+            up, down = self._up.octets, self._down.octets
+        elif self._service is not None:
+            up, down = self._service.octets
         return Record(
             time(), self.peer, self.protocol, destination.host if self.destination else "", self.port, self.multipath,
-            self._up.octets if relayed else 0, self._down.octets if relayed else 0,
-            self.worker.loop.now - self._started, reason, self.user,
+            up, down, self.worker.loop.now - self._started, reason, self.user,
         )  # fmt: skip
 
     def _count(self, up: int, down: int) -> None:

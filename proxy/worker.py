@@ -17,6 +17,7 @@ from codec.address import Address, AddressType
 from codec.socks6.sessions import Limits, SessionTable, random_id
 from proxy.channel import Channel, Ends
 from proxy.control import Control
+from proxy.door import Door
 from proxy.failures import Failures
 from proxy.listener import Listener
 from proxy.log import Log, Record
@@ -30,6 +31,8 @@ from proxy.rules import Policy, clients_within
 from proxy.session import Session
 from proxy.tls import DESCRIPTORS as TLS_DESCRIPTORS
 from proxy.tls import Termination
+from proxy.udp_entrance import Entrance
+from proxy.udp_ports import Ports
 from proxy.users import Users
 from proxy.verifier import Verifier
 
@@ -65,7 +68,7 @@ class Worker:
         self.resolver = Resolver(self.loop)
         self.sockets = OutwardSockets(multipath=options.outward.mptcp)
         self.policy = Policy(options.rules, options.outward)
-        self._may_use = clients_within(options.clients.networks)
+        self.may_use = clients_within(options.clients.networks)
         self.channel = Channel(slot, ends or [Ends.make()], self.loop, self)
         self.sessions = SessionTable(
             Limits(
@@ -92,6 +95,10 @@ class Worker:
         for listener in self._listeners:
             listener.resume()
         folder = options.operations.control
+        self.doors: dict[tuple[bytes, str, int], Door] = {}
+        """Those that take more than one peer, by the session that opened them, and the address and port it was told."""
+        self.ports = Ports()
+        self.entrance = Entrance(self, listening if options.mode is Mode.SERVE else ())
         self._control = Control(folder, self.loop, self._connections) if folder is not None else None
 
     def run(self, lifeline: int) -> None:
@@ -107,7 +114,7 @@ class Worker:
     def admit(self, client: SocketType, peer: tuple[Any, ...], listener: Listener) -> bool:
         """Take a client, if it may use the proxy. False when no more are to be accepted for now."""
         self.counters.accepted()
-        if not self._may_use(peer[0]):
+        if not self.may_use(peer[0]):
             self._turn_away(client, peer, "client not allowed")
             return True
         most = self.options.limits.connections_per_client
@@ -132,8 +139,9 @@ class Worker:
         return self.channel.send(owner, message, octets, session.client)
 
     def take_over(self, message: dict[str, Any], octets: bytes, sock: SocketType | None) -> None:
-        """A client whose SOCKSv6 session belongs here."""
+        """A client whose SOCKSv6 session belongs here; or a datagram whose association does."""
         if sock is None:
+            self.entrance.take_over(message, octets)
             return
         if not self._listeners:
             sock.close()
@@ -186,6 +194,7 @@ class Worker:
             for listener in self._listeners:
                 listener.close()
             self._listeners.clear()
+            self.entrance.close()
             self._check_drained()
 
     @staticmethod

@@ -104,13 +104,6 @@ def test_a_name_that_does_not_exist_is_told(proxy: RunningProxy, request_: MakeR
         assert t.code is ReplyCode.HOST_UNREACHABLE
 
 
-@EITHER_VERSION
-@pytest.mark.parametrize("command", [Command.BIND, Command.UDP_ASSOCIATE])
-def test_what_the_proxy_does_not_do_is_told(proxy: RunningProxy, request_: MakeRequest, command: Command) -> None:
-    with tunnel(proxy.address, request_("127.0.0.1", 0, command=command)) as t:
-        assert t.code is ReplyCode.COMMAND_NOT_SUPPORTED
-
-
 def test_a_noop_succeeds_and_ends(proxy: RunningProxy) -> None:
     with tunnel(proxy.address, socks6_request("0.0.0.0", 0, command=Command.NOOP)) as t:
         assert t.code is ReplyCode.SUCCEEDED
