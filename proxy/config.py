@@ -27,6 +27,7 @@ from proxy.options import HostPort, Listen, Mode, Options, StartError
 
 MOST_WORKERS = 128
 """The first octet of a session's ID is the number of its worker, and a reload has twice as many for a while."""
+_KINDS: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 _LONGER = {"rule": "rules"}
 """A table that may stand several times has its name in the singular: [[rule]]."""
 
@@ -136,9 +137,9 @@ def _scalar(kind: Any, value: Any, where: str) -> Any:
         return kind(value)
     if kind is float and type(value) is int:
         return float(value)
-    if kind in (bool, int, float, str):
+    if kind in _KINDS:
         if type(value) is not kind:
-            raise ValueError(f"{where}: a {kind.__name__} is expected, not {value!r}")
+            raise ValueError(f"{where}: {_KINDS[kind]} is expected, not {value!r}")
         return value
     try:
         return _PARSERS[kind](value)
