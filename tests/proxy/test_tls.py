@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from time import sleep
 
 import pytest
 
@@ -37,6 +36,7 @@ from tests.proxy.peers import (
 )
 from tests.proxy.running import LOOPBACK, PATIENCE, RunningProxy
 from tests.proxy.tls_client import TlsClient, certify, tls_connection
+from tests.proxy.waiting import eventually
 
 EITHER_VERSION = pytest.mark.parametrize("request_", [socks5_request, socks6_request], ids=["socks5", "socks6"])
 MIB = 1 << 20
@@ -282,8 +282,7 @@ def test_many_connections_leave_nothing_behind(proxy: RunningProxy, tls: Tls, ec
     for _ in range(50):
         last = one()
     proxy.connection(client=f"127.0.0.1:{last[1]}")
-    while descriptors(proxy) > before:
-        sleep(0.01)
+    assert eventually(lambda: descriptors(proxy) <= before)
 
 
 def test_connections_may_end_while_the_proxy_drains(tls: Tls, echo_port: int) -> None:
