@@ -39,6 +39,7 @@ _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 def listening_socket(listen: Listen, port: int, *, multipath: bool) -> socket:
     """A socket that listens on `port` of the address, as others of this user may, too. Raises StartError."""
     address = listen.address
+    sock = None
     try:
         sock = _new_socket(address, multipath=multipath)
         sock.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
@@ -49,6 +50,8 @@ def listening_socket(listen: Listen, port: int, *, multipath: bool) -> socket:
         prepare(sock, listen)
         sock.listen(BACKLOG)
     except OSError as error:
+        if sock is not None:
+            sock.close()
         raise StartError(f"cannot listen on {address}: {error.strerror}") from error
     return sock
 
