@@ -106,7 +106,7 @@ class Socks6Association(Association):
         if mask & EPOLLERR and (error := client.getsockopt(SOL_SOCKET, SO_ERROR)):
             session.broken(client, error)
             return
-        if mask & EPOLLOUT and self._pending:
+        if mask & EPOLLOUT and self.remote.paused:
             self._flush()
         if not mask & READABLE:
             return
@@ -208,7 +208,9 @@ class Socks6Association(Association):
         return True
 
     def _confirm(self) -> None:
-        self._send_over_tcp(udp.encode_udp(udp.AssociationConfirmation(self.id), self._version))
+        confirmation = udp.encode_udp(udp.AssociationConfirmation(self.id), self._version)
+        if not self._send_over_tcp(confirmation):
+            self._pending += confirmation  # nothing goes to the client before it
 
     def _received(self, data: bytes) -> bool:
         """Take octets of the TCP connection; False when they ended the session."""
@@ -254,6 +256,7 @@ class Socks6Association(Association):
         try:
             sent = client.send(message, _SEND)
         except BlockingIOError:
+            self.remote.pause()
             return False
         except OSError as error:
             self.session.broken(client, error.errno)
@@ -264,10 +267,11 @@ class Socks6Association(Association):
         return True
 
     def _flush(self) -> None:
+        """The TCP connection takes octets again."""
         pending, self._pending = self._pending, b""
-        if not self._send_over_tcp(pending):
+        if pending and not self._send_over_tcp(pending):
             self._pending = pending
-        elif not self._pending:
+        if not self._pending:
             self.remote.resume()
 
 

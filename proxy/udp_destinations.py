@@ -15,7 +15,7 @@ from proxy.resolver import FAILURE_SECONDS, Candidates, Question, Resolver, cand
 if TYPE_CHECKING:
     from proxy.udp_remote import Remote
 
-MOST_DESTINATIONS = 1024
+MOST_DESTINATIONS = 256
 """Of one association; beyond, the oldest is forgotten, and judged again when it comes back."""
 MOST_QUESTIONS = 8
 """Names of one association that are looked up at a time."""

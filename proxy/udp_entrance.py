@@ -116,6 +116,10 @@ class Entrance:
             return None
         return own
 
+    def crashed(self, error: Exception) -> None:
+        """A datagram met a defect: it is lost, and no more."""
+        self._worker.log.defect(error)
+
     def _open(self, listen: Listen, name: tuple[Any, ...]) -> Port | None:
         sock = None
         try:
@@ -165,7 +169,7 @@ class Port:
             self._entrance.received(count, source, self._local(ancillary))
 
     def crashed(self, error: Exception) -> None:
-        raise error
+        self._entrance.crashed(error)
 
     def _local(self, ancillary: list[tuple[int, int, bytes]]) -> tuple[Any, ...]:
         """The address that the datagram was sent to, which one socket for all addresses does not have itself."""
@@ -173,7 +177,9 @@ class Port:
             if (level, kind) == (IPPROTO_IP, IP_PKTINFO):
                 return inet_ntop(AF_INET, data[4:8]), self._name[1]
             if (level, kind) == (IPPROTO_IPV6, IPV6_PKTINFO):
-                return inet_ntop(AF_INET6, data[:16]), self._name[1], 0, int.from_bytes(data[16:20], byteorder)
+                host = inet_ntop(AF_INET6, data[:16])
+                scope = int.from_bytes(data[16:20], byteorder) if host.startswith("fe80:") else 0
+                return host, self._name[1], 0, scope
         return self._name
 
 

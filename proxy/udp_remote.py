@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from proxy.association import Association
     from proxy.loop import Loop
 
-MOST_KNOWN = 1024
+MOST_KNOWN = 256
 """Remote hosts whose headers are remembered; as many as destinations are, so that none of those is forgotten."""
 _CODES = {ENETUNREACH: ErrorCode.NETWORK_UNREACHABLE, EHOSTUNREACH: ErrorCode.HOST_UNREACHABLE}
 
@@ -124,6 +124,8 @@ class Remote:
     def socket_for(self, host: str) -> SocketType | None:
         """The socket that sends to this address; it is made by the first that needs it."""
         family = family_of(host)
+        if self.association.session.is_over:
+            return None
         if family not in self._sockets and (not self._host or family_of(self._host) is family):
             self._open(family)
         relay = self._sockets.get(family)
