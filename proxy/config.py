@@ -23,6 +23,7 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from codec.command import Command
+from codec.socks6.tokens import LARGEST_WINDOW
 from proxy.options import HostPort, Listen, Mode, Options, StartError
 
 MOST_WORKERS = 128
@@ -78,6 +79,8 @@ def _check_numbers(options: Options) -> None:
     for limit in fields(options.limits):
         if getattr(options.limits, limit.name) < 0:
             raise ValueError(f"limits.{limit.name}: not less than 0")
+    if not 1 <= options.limits.window <= LARGEST_WINDOW:
+        raise ValueError(f"limits.window: at least one, at most {LARGEST_WINDOW}")
     if options.clients.failures_per_minute < 1:
         raise ValueError("clients.failures_per_minute: at least one")
 

@@ -41,6 +41,8 @@ class Child:
     slot: int
     started: float
     block: int | None
+    accepting: int
+    """A pipe to which it writes when it accepts clients, and which ends when it does not any more."""
     retired: bool = False
 
 
@@ -101,33 +103,34 @@ class Supervisor:
         if block is None and slot != EXPORTER:
             self._tell("worker failed", why="too many workers that reloads have retired still serve their clients")
             return False
-        ready, ready_end = os.pipe()
+        accepting, its_end = os.pipe()
         pid = os.fork()
         if pid == 0:
-            os.close(ready)
-            self._become(generation, slot, block, ready_end)
-        os.close(ready_end)
-        is_ready = bool(select.select([ready], [], [], START_SECONDS)[0]) and os.read(ready, 1) == b"!"
-        os.close(ready)
+            os.close(accepting)
+            self._become(generation, slot, block, its_end)
+        os.close(its_end)
+        is_ready = _said(accepting, START_SECONDS) == b"!"
         if not is_ready:
             os.kill(pid, signal.SIGKILL)
-        self._children.append(Child(pid, slot, time.monotonic(), block))
+        self._children.append(Child(pid, slot, time.monotonic(), block, accepting))
         return is_ready
 
-    def _become(self, generation: Generation, slot: int, block: int | None, ready_end: int) -> None:
+    def _become(self, generation: Generation, slot: int, block: int | None, accepting: int) -> None:
         """The new process; never returns."""
         code = 1
         try:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C reaches the whole group: the supervisor decides
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             os.close(self._lifeline_end)
+            for sibling in self._children:
+                os.close(sibling.accepting)
             if self._now is not generation:
                 self._now.close(keeping=generation)
             self._passed.close()
             if slot == EXPORTER:
-                self._export(generation, ready_end)
+                self._export(generation, accepting)
             else:
-                self._work(generation, slot, block, ready_end)
+                self._work(generation, slot, block, accepting)
             code = 0
         except StartError as error:
             self._tell("worker failed", why=str(error))
@@ -138,23 +141,24 @@ class Supervisor:
         finally:
             os._exit(code)
 
-    def _work(self, generation: Generation, slot: int, block: int | None, ready_end: int) -> None:
+    def _work(self, generation: Generation, slot: int, block: int | None, accepting: int) -> None:
         generation.keep_for_worker(slot)
         counters = Counters(self._board.block(block)) if block is not None else None
         listening = generation.endpoints.of_worker(slot)
         worker = Worker(generation.options, listening, slot, generation.channels, counters=counters, tls=generation.tls)
+        worker.accepts_no_more = lambda: os.close(accepting)
         signal.signal(signal.SIGTERM, lambda *_: worker.loop.post(Stop(worker)))
         signal.signal(RETIRE, lambda *_: worker.loop.post(Stop(worker, retire=True)))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        _is_ready(ready_end)
+        os.write(accepting, b"!")
         worker.run(self._lifeline)
 
-    def _export(self, generation: Generation, ready_end: int) -> None:
+    def _export(self, generation: Generation, accepting: int) -> None:
         generation.keep_for_exporter()
         assert generation.metrics is not None
         exporter = Exporter(generation.metrics, self._board)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        _is_ready(ready_end)
+        os.write(accepting, b"!")
         exporter.run(self._lifeline)
 
     def _watch(self) -> None:
@@ -186,7 +190,8 @@ class Supervisor:
     def _reload(self) -> None:
         """Let workers with the new options take over from those with the old ones, which serve their clients on.
 
-        What is wrong with the new options is said, and nothing changes.
+        What is wrong with the new options is said, and nothing changes. Once it is said that they hold, they hold for
+        all new clients.
         """
         notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         before, retiring = self._now, [child for child in self._children if not child.retired]
@@ -201,7 +206,11 @@ class Supervisor:
         else:
             self._now, self._options = after, after.options
             self._due.clear()
-            self._retire([child for child in retiring if child.slot != EXPORTER], RETIRE)
+            workers = [child for child in retiring if child.slot != EXPORTER]
+            self._retire(workers, RETIRE)
+            deadline = time.monotonic() + START_SECONDS
+            for child in workers:
+                _said(child.accepting, deadline - time.monotonic())
             if after.metrics is not before.metrics:
                 self._retire([child for child in retiring if child.slot == EXPORTER], signal.SIGTERM)
                 self._start_exporter()
@@ -228,6 +237,7 @@ class Supervisor:
 
     def _bury(self, child: Child, status: int) -> None:
         """Keep what it counted, and remove what it may have left."""
+        os.close(child.accepting)
         if child.block is not None:
             self._board.retire(child.block)
         folder = self._options.operations.control
@@ -252,9 +262,9 @@ class Supervisor:
             os.kill(child.pid, number)
 
 
-def _is_ready(ready_end: int) -> None:
-    os.write(ready_end, b"!")
-    os.close(ready_end)
+def _said(pipe: int, seconds: float) -> bytes:
+    """What a process says next through its pipe; nothing when it has closed it, or says nothing in time."""
+    return os.read(pipe, 1) if select.select([pipe], [], [], max(0.0, seconds))[0] else b""
 
 
 def raise_descriptor_limit() -> None:

@@ -6,14 +6,13 @@ import gc
 import resource
 import ssl
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple
 from select import EPOLLIN
-from socket import AF_INET, AF_INET6, SocketType
+from socket import SocketType
 from time import time
 from typing import Any
 
-from codec.address import Address, AddressType
 from codec.socks6.sessions import Limits, SessionTable, random_id
 from proxy.channel import Channel, Ends
 from proxy.control import Control
@@ -26,7 +25,7 @@ from proxy.metrics import Counters
 from proxy.mptcp import OutwardSockets
 from proxy.options import Listen, Mode, Options
 from proxy.pipes import PipePool
-from proxy.resolver import Candidate, Resolver
+from proxy.resolver import Resolver
 from proxy.rules import Policy, clients_within
 from proxy.session import Session
 from proxy.tls import DESCRIPTORS as TLS_DESCRIPTORS
@@ -40,7 +39,7 @@ TICK_SECONDS = 0.1
 """How late a log line may be."""
 SWEEP_SECONDS = 0.5
 """How late a timeout may be; less when a timeout is that short itself."""
-RESERVED_DESCRIPTORS = 24
+RESERVED_DESCRIPTORS = 64
 """For listeners, epoll, the log and the resolver's own sockets."""
 MOST_PIPES = 64
 
@@ -61,12 +60,14 @@ class Worker:
         """Raises StartError."""
         self.options = options
         self.counters = counters or Counters()
+        self.accepts_no_more: Callable[[], None] = lambda: None
+        """Called once, when the listeners are closed."""
         self.loop = Loop(tick_seconds=TICK_SECONDS, on_tick=self._tick)
         self._sweep_seconds = min(SWEEP_SECONDS, min(astuple(options.timeouts)) / 4)
         self._next_sweep = 0.0
         self.log = Log(options.operations.log)
-        self.resolver = Resolver(self.loop)
-        self.sockets = OutwardSockets(multipath=options.outward.mptcp)
+        self.resolver = Resolver(self.loop, options.timeouts)
+        self.sockets = OutwardSockets(multipath=options.outward.mptcp, sources=options.outward.sources)
         self.policy = Policy(options.rules, options.outward)
         self.may_use = clients_within(options.clients.networks)
         self.channel = Channel(slot, ends or [Ends.make()], self.loop, self)
@@ -123,6 +124,7 @@ class Worker:
             return True
         termination = self._terminate(client) if listener.tls else None
         session = self._session(termination.plain if termination else client, peer)
+        session.wire = client
         if self.options.mode is Mode.SERVE:
             session.begin_socks(listener)
             if termination is not None:
@@ -189,18 +191,15 @@ class Worker:
     def drain(self, seconds: float) -> None:
         """Accept no more, and stop when the sessions have ended or the time is up."""
         until = self.loop.now + seconds
-        if self._drain_until is None or until < self._drain_until:
+        if self._drain_until is None:
             self._drain_until = until
             for listener in self._listeners:
                 listener.close()
             self._listeners.clear()
             self.entrance.close()
-            self._check_drained()
-
-    @staticmethod
-    def candidate(address: Address) -> Candidate:
-        """An IP address as the resolver would give it."""
-        return (AF_INET if address.type is AddressType.IPV4 else AF_INET6), address.host
+            self.accepts_no_more()
+        self._drain_until = min(self._drain_until, until)
+        self._check_drained()
 
     def _tick(self) -> None:
         now = self.loop.now

@@ -136,6 +136,7 @@ def test_the_example_tells_the_true_defaults(table: str, key: str) -> None:
         (LEAST + "[timeouts]\nidle = nan", "timeouts.idle: more than 0 seconds"),
         (LEAST + "[timeouts]\nidle = '10'", "timeouts.idle: a number is expected, not '10'"),
         (LEAST + "[limits]\nsessions = -1", "limits.sessions: not less than 0"),
+        (LEAST + "[limits]\nwindow = 0", "limits.window: at least one"),
         (LEAST + "[outward]\nhappy_eyeballs_delay = 0", "outward.happy_eyeballs_delay: more than 0 seconds"),
         (LEAST + "[outward]\nsources = ['::1', 'x']", "outward.sources #2: an address of this host is expected"),
         (LEAST + "[outward]\nvia = 'proxy'", "outward.via: 'proxy' is not HOST:PORT"),
