@@ -40,6 +40,16 @@ def receive_from(sock: socket.socket) -> tuple[bytes, Endpoint]:
     return data, source[:2]
 
 
+def nothing_has_come(sock: socket.socket) -> bool:
+    """On loopback what is sent is there at once."""
+    sock.setblocking(False)
+    try:
+        sock.recv(1)
+    except BlockingIOError:
+        return True
+    return False
+
+
 class Socks5Association:
     """A granted one: its TCP connection, and a UDP socket to use it with."""
 

@@ -13,7 +13,13 @@ from codec.command import Command
 from codec.reply import ReplyCode
 from codec.socks6.dialect import DRAFT_04
 from codec.socks6.draft04 import messages as messages04
-from tests.proxy.associations import Socks5Association, datagram_socket, receive_from, socks5_association
+from tests.proxy.associations import (
+    Socks5Association,
+    datagram_socket,
+    nothing_has_come,
+    receive_from,
+    socks5_association,
+)
 from tests.proxy.peers import connected_socket, receive_all, socks5_request, tunnel
 from tests.proxy.running import LOOPBACK, NO_SUCH_NAME, ONE_WORKER, RunningProxy
 
@@ -136,16 +142,6 @@ def test_whoever_may_be_sent_to_may_send_unasked(proxy: RunningProxy) -> None:
         other.sendto(b"hello", receive_from(remote)[1])
         back = association.receive()
         assert (back.port, back.data) == (other.getsockname()[1], b"hello")
-
-
-def nothing_has_come(sock: socket.socket) -> bool:
-    """On loopback what is sent is there at once."""
-    sock.setblocking(False)
-    try:
-        sock.recv(1)
-    except BlockingIOError:
-        return True
-    return False
 
 
 def rules(*, ports: list[int], commands: str = "UDP_ASSOCIATE") -> tuple[str, ...]:
