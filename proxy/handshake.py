@@ -102,6 +102,10 @@ class Handshake:
         """The dialect of a client that speaks SOCKSv6 since draft-05; before, BIND and UDP were those of SOCKS 5."""
         return self._connection.dialect if isinstance(self._request, messages.Request) else None
 
+    @property
+    def speaks_draft04(self) -> bool:
+        return isinstance(self._request, messages04.Request)
+
     def granted(self, address: Address, port: int, answers: Options, *, behind: bytes = b"") -> bool:
         """Tell the client where it is bound, or who has come; `behind` goes along. False if it cannot be told."""
         return self._reply(ReplyCode.SUCCEEDED, address, port, answers, behind)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from errno import ETIMEDOUT
 from select import EPOLLERR, EPOLLHUP
-from socket import IPPROTO_TCP, SO_LINGER, SOL_SOCKET, TCP_NODELAY, SocketType
+from socket import AF_INET, AF_INET6, IPPROTO_TCP, SO_LINGER, SOL_SOCKET, TCP_NODELAY, SocketType
 from struct import pack
 from time import time
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from codec.address import ANY_IPV4, Address, AddressType
 from codec.command import Command
 from codec.reply import ReplyCode
-from codec.socks6.option_list import Options, find_option
-from codec.socks6.stack import Leg, Multipath
+from codec.socks6.option_list import Options
+from codec.socks6.stack import Leg
 from proxy.bind import Bind
 from proxy.handshake import Handshake
 from proxy.log import Record
@@ -22,10 +22,11 @@ from proxy.mptcp import IPPROTO_MPTCP, is_multipath
 from proxy.outward import Attempt
 from proxy.redirect import Redirected
 from proxy.relay import READABLE, Flow
-from proxy.resolver import Candidate
+from proxy.resolver import Candidates, Question, candidate
 from proxy.socks5_association import Socks5Association
 from proxy.socks6_association import Socks6Association
-from proxy.stack import Wishes, wishes_of
+from proxy.stack import NO_WISHES, Wishes, apply, connect_answers_draft04, wishes_of
+from proxy.stack import answers as answers_of
 from proxy.via import ViaHandshake
 
 if TYPE_CHECKING:
@@ -84,9 +85,9 @@ class Session:
     """Holds what the stages share. It handles the client's events itself while the remote host is being reached."""
 
     __slots__ = (
-        "_asked_multipath", "_down", "_down_counted", "_reach", "_remote", "_requested", "_service", "_started", "_up",
-        "_up_counted", "client", "client_events", "command", "destination", "front", "multipath", "peer",
-        "port", "protocol", "socks6_session", "stage", "user", "waiting_since", "wants_multipath", "worker",
+        "_down", "_down_counted", "_early", "_question", "_reach", "_remote", "_requested", "_service", "_started",
+        "_up", "_up_counted", "_wishes", "client", "client_events", "command", "destination", "front", "multipath",
+        "peer", "port", "protocol", "socks6_session", "stage", "user", "waiting_since", "wire", "worker",
     )  # fmt: skip
 
     _up: Flow
@@ -95,6 +96,8 @@ class Session:
     def __init__(self, worker: Worker, client: SocketType, peer: tuple[Any, ...]) -> None:
         self.worker = worker
         self.client = client
+        self.wire = client
+        """The socket that the client's packets come by: another one where TLS is in between."""
         self.front: Front | None = None
         """None again once the relay runs: an idle connection keeps no more than it needs."""
         self.peer = peer
@@ -105,8 +108,10 @@ class Session:
         self.command: int = Command.CONNECT
         self.destination: Address | None = None
         self.port = 0
-        self.wants_multipath = True
-        self._asked_multipath = False
+        self._wishes = NO_WISHES
+        self._question: Question | None = None
+        self._early = b""
+        """What the client sent behind its request, where the SYN to the remote host may carry it."""
         self.multipath = False
         self.client_events = 0
         """What happened to the client while nobody read from it."""
@@ -140,9 +145,7 @@ class Session:
         """Do what the client asks for; `options` are those of a SOCKSv6 request."""
         self._requested = self.worker.loop.now
         self.worker.counters.requested(self._requested - self._started)
-        multipath = find_option(options, Multipath)
-        self.wants_multipath = multipath is None or multipath.wanted
-        self._asked_multipath = multipath is not None
+        wishes = self._wishes = wishes_of(options)
         if self.command == Command.CONNECT:
             self.connect()
         elif self.command == Command.NOOP and self.protocol == "socks6":
@@ -151,9 +154,9 @@ class Session:
             self.front.refused(ReplyCode.SUCCEEDED)
             self.end("noop")
         elif self.command == Command.BIND:
-            Bind(self, self._handshake(), wishes_of(options)).begin()
+            Bind(self, self._handshake(), wishes).begin()
         elif self.command == Command.UDP_ASSOCIATE and self.protocol != "socks4":
-            self._associate(wishes_of(options))
+            self._associate(wishes)
         else:
             self.refuse(ReplyCode.COMMAND_NOT_SUPPORTED)
 
@@ -186,9 +189,9 @@ class Session:
         if not (self._permits(destination.host) if is_address(destination) else self._may_ask()):
             self.refuse(ReplyCode.NOT_ALLOWED)
         elif is_address(target):
-            self.answered([worker.candidate(target)])
-        elif not worker.resolver.ask(target.name_octets, self):
-            self.refuse(ReplyCode.GENERAL_FAILURE)
+            self.answered((candidate(target.host),))
+        else:
+            self._question = worker.resolver.ask(target.name_octets, self)
 
     def _handshake(self) -> Handshake:
         assert isinstance(self.front, Handshake)
@@ -217,20 +220,32 @@ class Session:
             return self._permits(None)
         return self.worker.policy.may_ask(self.peer[0], self.user, Command(self.command))
 
-    def still_wanted(self) -> bool:
-        """Whether the resolver's answer is waited for."""
-        return self.stage is Stage.CONNECTING
+    def unanswered(self, code: ReplyCode) -> None:
+        """Nobody could tell in time what the name means."""
+        if self.stage is Stage.CONNECTING:
+            self.refuse(code)
 
-    def answered(self, found: list[Candidate]) -> None:
+    def answered(self, found: Candidates) -> None:
         """Connect to one of these addresses, as far as the rules permit."""
         if self.stage is not Stage.CONNECTING:
             return
-        via = self.worker.options.outward.via
-        permitted = found if via is not None else [one for one in found if self._permits(one[1])]
-        if not permitted:
-            self.refuse(ReplyCode.NOT_ALLOWED if found else ReplyCode.HOST_UNREACHABLE)
+        via, destination, wishes = self.worker.options.outward.via, self.destination, self._wishes
+        assert destination is not None
+        if via is not None:
+            attempt = Attempt(self, found, via.port, by_name=not is_address(Address.of(via.host)))
+        else:
+            permitted = [one for one in found if self._permits(one[1])]
+            if found and not permitted:
+                self.refuse(ReplyCode.NOT_ALLOWED)
+                return
+            if wishes.fast_open is not None:
+                assert self.front is not None
+                self._early = self.front.early_data()
+            by_name = not is_address(destination)
+            attempt = Attempt(self, permitted, self.port, wishes=wishes, by_name=by_name, early=self._early)
+        if not found:
+            self.refuse(ReplyCode.HOST_UNREACHABLE)
             return
-        attempt = Attempt(self, permitted, via.port if via is not None else self.port)
         self._reach = attempt
         attempt.begin()
 
@@ -242,9 +257,31 @@ class Session:
             self._reach = handshake
             handshake.begin(mask)
             return
-        self.connected(remote, mask, multipath=is_multipath(remote))
+        attempt = self._reach
+        assert isinstance(attempt, Attempt)
+        multipath = is_multipath(remote)
+        answers: Options = ()
+        if isinstance(self.front, Handshake):
+            answers = self._answers(attempt, self.front, remote, multipath=multipath)
+            self._early = self._early[attempt.in_syn :]
+        self.connected(remote, mask, multipath=multipath, answers=answers)
 
-    def connected(self, remote: SocketType, mask: int, *, multipath: bool, early: bytes = b"") -> None:
+    def _answers(self, attempt: Attempt, front: Handshake, remote: SocketType, *, multipath: bool) -> Options:
+        """What the operation reply says of the stack on both legs."""
+        if front.speaks_draft04:
+            return connect_answers_draft04(multipath=multipath, in_syn=attempt.in_syn)
+        wishes = self._wishes
+        if wishes is NO_WISHES:
+            return ()
+        told = attempt.answers(remote, multipath=multipath)
+        if self.wire.family not in (AF_INET, AF_INET6):  # handed over from behind the TLS of another worker
+            return told
+        apply(self.wire, wishes.client)
+        return (*answers_of(self.wire, wishes.client, Leg.CLIENT_PROXY), *told)
+
+    def connected(
+        self, remote: SocketType, mask: int, *, multipath: bool, answers: Options = (), early: bytes = b""
+    ) -> None:
         """The remote host is there: tell the client, and relay. `early` is what it has sent already."""
         self.stage = Stage.RELAYING
         self._reach = self._service = None
@@ -264,11 +301,11 @@ class Session:
         handlers[remote.fileno()] = down
         front, self.front = self.front, None
         assert front is not None
-        answers = (Multipath(Leg.PROXY_REMOTE, wanted=multipath),) if self._asked_multipath else ()
         if not front.connected(remote, answers):
             self.end("client reset", reset=True)
             return
-        if data := front.early_data():
+        if data := self._early + front.early_data():
+            self._early = b""
             up.offer(data)
         if early:
             down.offer(early)
@@ -340,6 +377,8 @@ class Session:
             if reset:
                 self._remote.setsockopt(SOL_SOCKET, SO_LINGER, _CLOSE_WITH_RESET)
             worker.loop.bury(self._remote)
+        if self._question is not None:
+            self._question.forget(self)
         if self._reach is not None:
             self._reach.cancel()
         if self._service is not None:
