@@ -40,7 +40,8 @@ TICK_SECONDS = 0.1
 SWEEP_SECONDS = 0.5
 """How late a timeout may be; less when a timeout is that short itself."""
 RESERVED_DESCRIPTORS = 64
-"""For listeners, epoll, the log and the resolver's own sockets."""
+"""For listeners, epoll, the log and the resolver's own sockets; with few descriptors in all, fewer."""
+LEAST_RESERVED = 24
 MOST_PIPES = 64
 
 
@@ -83,7 +84,8 @@ class Worker:
         pipes = min(MOST_PIPES, descriptors // 16)
         self.pipes = PipePool(pipes)
         each = 1 + (TLS_DESCRIPTORS if any(one.tls for one in options.listen) else 1)
-        most = max(1, (descriptors - RESERVED_DESCRIPTORS - 2 * pipes) // each)
+        reserved = min(RESERVED_DESCRIPTORS, max(LEAST_RESERVED, descriptors // 8))
+        most = max(1, (descriptors - reserved - 2 * pipes) // each)
         self._most_connections = min(most, options.limits.connections or most)
         self._connections: set[Session] = set()
         self._tls = tls
