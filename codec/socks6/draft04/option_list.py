@@ -37,10 +37,10 @@ def decode_options(
     if bounds is NEED_DATA:
         return NEED_DATA
     noted: list[OptionFault] = []
-    found: dict[Option | RawOption, int] = {}
+    found: list[tuple[Option | RawOption, int]] = []
     for begin, end in pairwise(bounds):
         try:
-            found[_parse_option(data[begin], bytes(data[begin + _HEADER_SIZE : end]), place)] = begin
+            found.append((_parse_option(data[begin], bytes(data[begin + _HEADER_SIZE : end]), place), begin))
         except RemoteProtocolError as error:
             noted.append(OptionFault(data[begin], begin, str(error)))
     options = without_contradictions(found, noted)
