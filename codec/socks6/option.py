@@ -33,6 +33,9 @@ class Place(Flag):
     AUTHENTICATION_REPLY = auto()
     OPERATION_REPLY = auto()
 
+    # Tables are looked up by it for every message, and the hash of an enum is computed in Python, from the name.
+    __hash__ = object.__hash__
+
     @property
     def title(self) -> str:
         """For people."""

@@ -88,7 +88,7 @@ def without_contradictions(found: list[tuple[Option | RawOption, int]], noted: l
     """
     options = tuple([option for option, _ in found])
     # Nearly all lists end here: comparing options themselves takes longer than all the rest of decoding them.
-    if len(set(map(type, options))) == len(options):
+    if len(options) < 2 or len(set(map(type, options))) == len(options):
         return options
     offsets = dict(found)
     options = tuple(offsets)
