@@ -85,7 +85,7 @@ _READERS: Mapping[OptionType, Reader] = {
     draft04.UserPasswordData: _CREDENTIALS,
     draft11.UserPasswordResult: _STATUS,
     draft04.UserPasswordResult: _STATUS,
-    draft11.SessionId: Reader("identifier", {"id": ("bytes", {})}),
+    draft11.SessionId: Reader("session_id", {"id": ("bytes", {})}),
 }
 _RAW = Reader("raw", {})
 _NOTHING = Reader("", {})
