@@ -33,7 +33,7 @@ _PARSERS: dict[Place, dict[int, Callable[[bytes], Option | None]]] = {
 """By the message that an option stands in, and its kind."""
 # A set of the classes: asking each option for its places takes longer than all the rest of encoding it.
 _BELONGING: dict[Place, frozenset[type]] = {
-    place: frozenset(option for option in (*OPTIONS, *STACK_OPTIONS.values()) if place in option.places)
+    place: frozenset({RawOption, *(one for one in (*OPTIONS, *STACK_OPTIONS.values()) if place in one.places)})
     for place in Place
 }
 _KINDS = frozenset(kind.value for kind in OptionKind)
@@ -61,7 +61,7 @@ def encode_options(options: Options, place: Place) -> bytes:
     belonging = _BELONGING[place]
     for option in options:
         if type(option) not in belonging:
-            refuse_misplaced(option, place)
+            raise misplaced(option, place)
     encoded = b"".join([_encode_option(option) for option in options])
     if len(encoded) > LARGEST_OPTIONS:
         raise LocalProtocolError(f"{len(encoded)} octets of options, at most {LARGEST_OPTIONS} are allowed")
@@ -106,10 +106,10 @@ def without_contradictions(found: list[tuple[Option | RawOption, int]], noted: l
     return tuple(option for option in options if option not in dropped)
 
 
-def refuse_misplaced(option: Option | RawOption, place: Place) -> None:
-    """`LocalProtocolError` for an option that must not stand in that message."""
-    if isinstance(option, Option) and place not in option.places:
-        raise LocalProtocolError(f"{type(option).__name__} does not belong in the {place.title}")
+def misplaced(option: Option | RawOption, place: Place) -> LocalProtocolError:
+    """What to raise for an option that must not stand in that message, or not in this draft."""
+    kind = type(option)
+    return LocalProtocolError(f"{kind.__name__} of {kind.__module__} does not belong in the {place.title}")
 
 
 def _encode_option(option: Option | RawOption) -> bytes:

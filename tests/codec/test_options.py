@@ -12,8 +12,10 @@ from codec.method import AuthenticationMethod
 from codec.reply import ReplyCode
 from codec.socks6 import messages, wire
 from codec.socks6 import options as o
+from codec.socks6.draft04 import options as options04
 from codec.socks6.option import Option, OptionKind, Place, RawOption
 from codec.socks6.option_list import LARGEST_OPTIONS, OptionFault, decode_options, encode_options, find_option
+from codec.socks6.stack import Leg
 
 REQUEST, AUTHENTICATION, OPERATION = Place.REQUEST, Place.AUTHENTICATION_REPLY, Place.OPERATION_REPLY
 PASSWORD, CHAP = AuthenticationMethod.USER_PASSWORD, AuthenticationMethod.CHAP
@@ -178,6 +180,9 @@ def test_what_is_unknown_is_kept_as_it_came(place: Place, octets: str) -> None:
         (AUTHENTICATION, o.IdempotenceWindow(2**32, 1)),
         (AUTHENTICATION, o.IdempotenceWindow(0, 0)),
         (REQUEST, o.IdempotenceExpenditure(-1)),
+        (REQUEST, options04.AuthenticationMethods((PASSWORD,))),
+        (REQUEST, options04.UserPasswordData(b"u", b"p")),
+        (OPERATION, options04.Multipath(Leg.PROXY_REMOTE)),
         (REQUEST, RawOption(77, b"abc")),
         (REQUEST, RawOption(0x10000, b"")),
         (REQUEST, RawOption(-1, b"")),
