@@ -176,6 +176,21 @@ def test_a_proxy_of_another_version_is_told_by_its_first_octet() -> None:
         Socks6Client(CONNECT6).receive(b"\x05")
 
 
+@pytest.mark.parametrize(
+    ("spoken", "request_", "reply"),
+    [
+        (DRAFT_11, CONNECT6, "06 00 0008" + "0003 0008 02000000"),
+        (DRAFT_04, messages04.Request(Command.CONNECT, HOST, 80), "0600 00 02 00"),
+    ],
+)
+def test_a_method_named_beside_a_success_is_not_negotiated(
+    spoken: Dialect, request_: messages.Request | messages04.Request, reply: str
+) -> None:
+    client = Socks6Client(request_, ALICE, spoken)
+    assert client.receive(bytes.fromhex(reply)) is not NEED_DATA
+    assert client.outgoing() == b""
+
+
 def test_datagrams_are_sent_in_an_association_only() -> None:
     client = Socks6Client(ASSOCIATE6)
     with pytest.raises(LocalProtocolError):
