@@ -81,7 +81,7 @@ def to_lua(value: Any) -> str:
         return str(int(value))
     if isinstance(value, str):
         # Decimal escapes are the ones that all versions of Lua share.
-        return '"' + "".join(c if c.isalnum() or c in " _.,:()-" else _escaped(c) for c in value) + '"'
+        return '"' + "".join(c if c.isascii() and (c.isalnum() or c in " _.,:()-") else _escaped(c) for c in value) + '"'
     if is_dataclass(value):
         value = {one.name: getattr(value, one.name) for one in fields(value)}
     if isinstance(value, Mapping):

@@ -25,9 +25,7 @@ class Capture:
         """A new TCP connection, which has the number in `tcp.stream` that it has in this capture."""
         self._connections += 1
         number = self._connections - 1
-        # Clients of addresses of their own: ports are too few for all connections.
-        client = str(ip_address("10.0.0.0") + number // 20000)
-        return Connection(self, number, (client, client_port or 20000 + number % 20000), port, handshake)
+        return Connection(self, number, (CLIENT, client_port or 40000 + number), port, handshake)
 
     def datagram(self, payload: bytes, *, from_client: bool = True, port: int = PROXY_PORT) -> Self:
         """A UDP datagram between the client's port 5000 and the proxy's."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from codec.dissector.install import FOLDERS_COMMAND, plugin_path, write_dissector
 from codec.reply import ReplyCode
 from codec.socks6 import udp
 from codec.socks6.options import UserPasswordData
@@ -31,7 +31,7 @@ from tests.codec.dissector.conversations import (
     operated,
     request,
 )
-from tests.codec.dissector.tshark import PATIENCE, Frame, Tshark, merged
+from tests.codec.dissector.tshark import Frame, Tshark, merged
 
 PASSES = pytest.mark.parametrize("passes", [(), ("-2",)], ids=["one pass", "two passes"])
 UNSTEADY = ("socks6.data.", "socks6.request_in", "socks6.reply_in", "socks6.response_time", "socks6.udp.init_in")
@@ -101,7 +101,7 @@ def test_what_conversations_say(tshark: Tshark, tmp_path: Path) -> None:
     assert streams["bind"].one("socks6.data.length") == str(len("from the peer"))
     assert streams["association"].all("socks6.udp.type") == ["1", "3", "3", "2", "3"]
     assert streams["association"].all("dns.qry.name") == ["nfs.example"] * 3
-    assert not any(stream.under("socks6.expert") for stream in streams.values())
+    assert not any(stream.complaints for stream in streams.values())
 
 
 def test_the_list_of_packets_tells_what_is_asked_and_answered(tshark: Tshark, tmp_path: Path) -> None:
@@ -216,21 +216,16 @@ def test_frames_can_be_looked_at_in_any_order(tshark: Tshark, tmp_path: Path) ->
         turns = CONVERSATIONS[name]
         play(capture.connection(), turns, {number: single_octets(octets) for number, (_, octets) in enumerate(turns)})
     path = capture.write(tmp_path / "any-order.pcap")
-    plugins = tshark.home / ".local/lib/wireshark/plugins"
-    plugins.mkdir(parents=True, exist_ok=True)
-    (plugins / "socks6.lua").write_bytes(tshark.dissector.read_bytes())
+    at_home = Tshark(tshark.dissector, tmp_path)
+    write_dissector(plugin_path(at_home.plugged_in(*FOLDERS_COMMAND)))
     numbers = list(range(len(capture.frames), 0, -1)) + list(range(1, len(capture.frames) + 1))
     calls = [("load", {"file": str(path)}), *(("frame", {"frame": number, "proto": True}) for number in numbers)]
     asked = "".join(
         json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": parameters}) + "\n"
         for number, (method, parameters) in enumerate(calls, 1)
     )
-    done = subprocess.run(
-        ["sharkd", "-"], input=asked, env=tshark.environment, capture_output=True, text=True, check=True,
-        timeout=PATIENCE,
-    )  # fmt: skip
-    (plugins / "socks6.lua").unlink()
-    trees = [json.dumps(json.loads(line)["result"].get("tree")) for line in done.stdout.splitlines()[1:]]
+    answers = at_home.plugged_in("sharkd", "-", stdin=asked).splitlines()
+    trees = [json.dumps(json.loads(answer)["result"].get("tree")) for answer in answers[1:]]
     half = len(capture.frames)
     assert len(trees) == 2 * half
     assert trees[:half][::-1] == trees[half:]

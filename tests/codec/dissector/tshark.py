@@ -29,6 +29,12 @@ class Frame:
         (value,) = self.all(name)
         return value
 
+    @property
+    def complaints(self) -> list[str]:
+        """The expert information of the dissector."""
+        found = [number for number, (name, _) in enumerate(self.pairs) if name.startswith("socks6.expert.")]
+        return [self.pairs[number + 1][1] for number in found]
+
     def under(self, prefix: str) -> list[tuple[str, str]]:
         """The fields whose names start so."""
         return [pair for pair in self.pairs if pair[0].startswith(prefix)]
@@ -45,7 +51,7 @@ class Tshark:
         """What tshark prints. Any trace of an error in Lua is a failure."""
         done = subprocess.run(
             ["tshark", "-n", "-r", str(capture), "-X", f"lua_script:{self.dissector}", *arguments],
-            env=self.environment, capture_output=True, text=True, errors="replace", check=False, timeout=PATIENCE,
+            env=self._environment, capture_output=True, text=True, errors="replace", check=False, timeout=PATIENCE,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         for fault in FAULTS:
@@ -53,9 +59,15 @@ class Tshark:
             assert fault not in done.stdout, done.stdout[max(0, done.stdout.index(fault) - 500) :][:1500]
         return done.stdout
 
+    def plugged_in(self, *command: str, stdin: str = "") -> str:
+        """What tshark or sharkd prints that loads its plugins from the home folder."""
+        done = subprocess.run(
+            command, env=self._environment, input=stdin, capture_output=True, text=True, check=True, timeout=PATIENCE
+        )
+        return done.stdout
+
     @property
-    def environment(self) -> dict[str, str]:
-        """The environment of tshark and sharkd."""
+    def _environment(self) -> dict[str, str]:
         home = str(self.home)
         return {**os.environ, "HOME": home, "XDG_CONFIG_HOME": f"{home}/.config", "WIRESHARK_CONFIG_DIR": home}
 
