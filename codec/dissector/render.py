@@ -37,9 +37,7 @@ _OLDER_KINDS = {
 }
 
 
-def render_dissector(
-    draft11: Iterable[OptionType] = DRAFT_11, draft04: Iterable[OptionType] = DRAFT_04
-) -> str:
+def render_dissector(draft11: Iterable[OptionType] = DRAFT_11, draft04: Iterable[OptionType] = DRAFT_04) -> str:
     """The dissector as Lua source, for these options."""
     shapes = {
         11: [shape_of(option, "socks6.") for option in draft11],
@@ -81,7 +79,9 @@ def to_lua(value: Any) -> str:
         return str(int(value))
     if isinstance(value, str):
         # Decimal escapes are the ones that all versions of Lua share.
-        return '"' + "".join(c if c.isascii() and (c.isalnum() or c in " _.,:()-") else _escaped(c) for c in value) + '"'
+        return (
+            '"' + "".join(c if c.isascii() and (c.isalnum() or c in " _.,:()-") else _escaped(c) for c in value) + '"'
+        )
     if is_dataclass(value):
         value = {one.name: getattr(value, one.name) for one in fields(value)}
     if isinstance(value, Mapping):

@@ -64,7 +64,6 @@ class Reader:
     fields: Mapping[str, tuple[str, Meanings]]
 
 
-
 def words(name: str) -> str:
     """The words of a Python name: of `IdempotenceWindow`, IDEMPOTENCE_WINDOW and idempotence_window."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|_", " ", name).lower()
@@ -117,7 +116,7 @@ def shape_of(option: OptionType, prefix: str) -> Shape:
         presence=None if wires or others else Field(own, title, "none", {}),
         reader=reader.function,
         variable=tuple(field(name, *reader.fields[name]) for name in others if name in reader.fields),
-        remote_leg_only=stack and option.remote_leg_only,
+        remote_leg_only=issubclass(option, StackOption) and option.remote_leg_only,
     )  # fmt: skip
 
 

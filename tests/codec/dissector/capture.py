@@ -48,9 +48,7 @@ class Capture:
 class Connection:
     """A TCP connection, of which segments can be sent in any order."""
 
-    def __init__(
-        self, capture: Capture, number: int, client: tuple[str, int], port: int, handshake: bool
-    ) -> None:
+    def __init__(self, capture: Capture, number: int, client: tuple[str, int], port: int, handshake: bool) -> None:
         self.number = number
         self._capture = capture
         self._client, self._server = client, (PROXY, port)

@@ -21,6 +21,7 @@ from codec.socks6.options import (
     SessionRequest,
 )
 from codec.socks6.stack import Leg, Multipath, Tos, Ttl
+from tests.codec.dissector.capture import Connection
 
 Turns = list[tuple[bool, bytes]]
 """Whether the client speaks, and what it says."""
@@ -92,7 +93,11 @@ NEGOTIATION_04: Turns = [
         True,
         wire04.encode_request(
             messages04.Request(
-                Command.CONNECT, HOST, 80, len(INITIAL), (options04.AuthenticationMethods((AuthenticationMethod.CHAP,)),)
+                Command.CONNECT,
+                HOST,
+                80,
+                len(INITIAL),
+                (options04.AuthenticationMethods((AuthenticationMethod.CHAP,)),),
             )
         )
         + INITIAL,
@@ -114,3 +119,11 @@ NEGOTIATION_04: Turns = [
         + OK,
     ),
 ]
+
+
+def play(connection: Connection, turns: Turns, cut: dict[int, tuple[bytes, ...]] | None = None) -> Connection:
+    """The conversation, a segment each turn, but for those that are cut into several."""
+    for number, (from_client, octets) in enumerate(turns):
+        pieces = (cut or {}).get(number, (octets,))
+        (connection.client if from_client else connection.server)(*pieces)
+    return connection

@@ -45,8 +45,8 @@ def examples_of(option: type[Option], prefix: str) -> Iterator[Example]:
     """Options of this type, with fields below `prefix`."""
     wires = option.layout.wires
     names = [one.name for one in fields(option)]  # type: ignore[arg-type]
-    fixed = [{name: number for name, number in zip(wires, numbers, strict=True)}
-             for numbers in itertools.product(*((wire.least, wire.most) for wire in wires.values()))]  # fmt: skip
+    bounds = itertools.product(*((wire.least, wire.most) for wire in wires.values()))
+    fixed = [dict(zip(wires, numbers, strict=True)) for numbers in bounds]
     variable = VARIABLE[option] if set(names) - set(wires) - {"leg"} else [{}]
     own = prefix + re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", option.__name__).lower()
     alone = len(set(names) - {"leg"}) == 1

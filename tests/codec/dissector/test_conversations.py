@@ -10,12 +10,9 @@ import pytest
 
 from codec.dissector.install import FOLDERS_COMMAND, plugin_path, write_dissector
 from codec.reply import ReplyCode
-from codec.socks6 import udp
 from codec.socks6.options import UserPasswordData
-from tests.codec.dissector.capture import Capture, Connection, single_octets, two_way_splits
+from tests.codec.dissector.capture import Capture, single_octets, two_way_splits
 from tests.codec.dissector.conversations import (
-    ACCEPTED,
-    ASSOCIATION,
     CONVERSATIONS,
     DATAGRAM,
     FALSE_START,
@@ -24,11 +21,11 @@ from tests.codec.dissector.conversations import (
     NEGOTIATION_04,
     OK,
     PASSWORD,
-    QUERY,
     SESSION,
     Turns,
     authenticated,
     operated,
+    play,
     request,
 )
 from tests.codec.dissector.tshark import Frame, Tshark, merged
@@ -37,14 +34,6 @@ PASSES = pytest.mark.parametrize("passes", [(), ("-2",)], ids=["one pass", "two 
 UNSTEADY = ("socks6.data.", "socks6.request_in", "socks6.reply_in", "socks6.response_time", "socks6.udp.init_in")
 """What depends on how the data were cut, and in which frame a message ends."""
 INSIDE = ("http.request.uri", "http.response.code", "http.file_data", "dns.qry.name")
-
-
-def play(connection: Connection, turns: Turns, cut: dict[int, tuple[bytes, ...]] | None = None) -> Connection:
-    """The conversation, a segment each turn, but for those that are cut into several."""
-    for number, (from_client, octets) in enumerate(turns):
-        pieces = (cut or {}).get(number, (octets,))
-        (connection.client if from_client else connection.server)(*pieces)
-    return connection
 
 
 def told(frames: list[Frame]) -> list[tuple[str, str]]:
@@ -198,17 +187,6 @@ def test_preferences_of_tcp_do_not_matter_to_whole_messages(tshark: Tshark, tmp_
     assert told(tshark.frames(path, "-o", option)) == told(tshark.frames(path))
 
 
-def test_a_tunnel_through_a_tunnel_shows_both(tshark: Tshark, tmp_path: Path) -> None:
-    capture = Capture()
-    outer = capture.connection().client(request(port=1080)).server(authenticated() + operated())
-    play(outer, [*NEGOTIATION, *NEGOTIATION[-2:]])
-    for passes in ((), ("-2",)):
-        frame = merged(tshark.frames(capture.write(tmp_path / "nested.pcap"), *passes))
-        assert frame.all("socks6.request.port") == ["1080", "80"]
-        assert frame.all("http.request.uri") == ["/first", "/index", "/index"]
-        assert frame.one("socks6.user_password.user") == "alice"
-
-
 def test_frames_can_be_looked_at_in_any_order(tshark: Tshark, tmp_path: Path) -> None:
     """sharkd does what Wireshark does when a user clicks here and there."""
     capture = Capture()
@@ -232,3 +210,25 @@ def test_frames_can_be_looked_at_in_any_order(tshark: Tshark, tmp_path: Path) ->
     assert any('"GET /index' in tree for tree in trees)
     assert any("nfs.example" in tree for tree in trees)
     assert not any("Lua" in tree for tree in trees)
+
+
+def test_other_versions_and_ports_are_taken_as_told(tshark: Tshark, tmp_path: Path) -> None:
+    capture = Capture()
+    for version, port in ((0xCF, 1080), (0xD4, 8389), (0x63, 1080), (6, 5555)):
+        turns = [(from_client, octets.replace(b"\6", bytes((version,)), 1)) for from_client, octets in SESSION[:2]]
+        play(capture.connection(port=port), turns)
+    path = capture.write(tmp_path / "versions.pcap")
+    by_default = tshark.streams(path)
+    assert [bool(merged(frames).all("socks6.request.name")) for frames in by_default.values()] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    told_so = tshark.streams(path, "-o", "socks6.versions:99, 0x7", "-o", "socks6.tcp_ports:1080,5000-6000")
+    assert [bool(merged(frames).all("socks6.request.name")) for frames in told_so.values()] == [
+        False,
+        False,
+        True,
+        True,
+    ]

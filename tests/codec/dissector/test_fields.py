@@ -29,9 +29,7 @@ def send_draft11(connection: Connection, place: Place, options: Options) -> Conn
     """A conversation in which the message at `place` has these options."""
     have: dict[Place, Options] = {each: options if each is place else () for each in Place}
     request = messages.Request(Command.CONNECT, HOSTS[0], 9, have[Place.REQUEST])
-    authentication = messages.AuthenticationReply(
-        messages.AuthenticationType.SUCCESS, have[Place.AUTHENTICATION_REPLY]
-    )
+    authentication = messages.AuthenticationReply(messages.AuthenticationType.SUCCESS, have[Place.AUTHENTICATION_REPLY])
     operation = messages.OperationReply(ReplyCode.SUCCEEDED, options=have[Place.OPERATION_REPLY])
     connection.client(wire.encode_request(request))
     return connection.server(wire.encode_authentication_reply(authentication), wire.encode_operation_reply(operation))
