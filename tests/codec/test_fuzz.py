@@ -33,6 +33,7 @@ def test_changed_seeds_break_nothing() -> None:
 
 
 @BY_COVERAGE
+@pytest.mark.slow
 def test_a_short_run_guided_by_coverage_finds_nothing(tmp_path: Path) -> None:
     result = campaign.fuzz(tmp_path, ("-runs=5000", "-seed=1"), Progress())
     assert not result.findings, "\n".join(result.lines())
@@ -43,6 +44,7 @@ def test_a_short_run_guided_by_coverage_finds_nothing(tmp_path: Path) -> None:
 
 
 @BY_COVERAGE
+@pytest.mark.slow
 def test_a_run_saves_what_it_finds_and_shows_it(tmp_path: Path) -> None:
     root = tmp_path / "project"
     for name in ("codec", "tests"):
@@ -106,6 +108,7 @@ def test_a_finding_can_be_tried_again(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 @BY_COVERAGE
+@pytest.mark.slow
 def test_a_campaign_goes_on_from_the_inputs_of_the_last_one(here: Runner, tmp_path: Path) -> None:
     lab = lab_on(here, tmp_path)
     corpus = lab.cache.root / "fuzz" / "corpus"

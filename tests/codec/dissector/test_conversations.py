@@ -30,6 +30,8 @@ from tests.codec.dissector.conversations import (
 )
 from tests.codec.dissector.tshark import Frame, Tshark, merged
 
+pytestmark = pytest.mark.slow
+
 PASSES = pytest.mark.parametrize("passes", [(), ("-2",)], ids=["one pass", "two passes"])
 UNSTEADY = ("socks6.data.", "socks6.request_in", "socks6.reply_in", "socks6.response_time", "socks6.udp.init_in")
 """What depends on how the data were cut, and in which frame a message ends."""

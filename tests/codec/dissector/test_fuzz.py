@@ -23,6 +23,8 @@ from tests.codec.dissector.conversations import (
 )
 from tests.codec.dissector.tshark import Tshark
 
+pytestmark = pytest.mark.slow
+
 
 def mutations(seed: int, count: int) -> Iterator[Turns]:
     """Conversations with octets changed, lost, added, and cut at random."""
