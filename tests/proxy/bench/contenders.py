@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from tests.proxy.bench.processes import listening_sockets
 ADDRESS = "127.0.0.1"
 NETWORK = "127.0.0.0/8"
 WORKERS = 2
-START_SECONDS = 15.0
+START_SECONDS = STOP_SECONDS = 15.0
 ROOT = Path(__file__).parents[3]
 
 MakeArgv = Callable[[int, Path], list[str]]
@@ -57,17 +59,13 @@ class Contender:
             return
         said = folder / f"{self.key}.log" if self.logs else Path("/dev/null")
         with said.open("ab") as log:
-            process = subprocess.Popen([*prefix, *self.argv(self.port, folder)], cwd=ROOT, stdout=log, stderr=log)
+            argv = [*prefix, *self.argv(self.port, folder)]
+            process = subprocess.Popen(argv, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
         try:
             self._wait_until_it_listens(process, said)
             yield process.pid
         finally:
-            process.terminate()
-            try:
-                process.wait(START_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            _stop(process)
 
     def _wait_until_it_listens(self, process: subprocess.Popen[bytes], said: Path) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -76,6 +74,19 @@ class Contender:
                 why = said.read_bytes()[-2000:].decode(errors="replace") if self.logs else "it says nothing"
                 raise MpsocksError(f"{self.title} does not start", why=why)
             time.sleep(0.02)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End it and its processes: dante's outlive it for a moment, and hold the port that the next one needs."""
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_SECONDS)
+    deadline = time.monotonic() + STOP_SECONDS
+    with suppress(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.poll()
+            time.sleep(0.01)
 
 
 def _dante(port: int, folder: Path) -> list[str]:

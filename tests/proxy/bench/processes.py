@@ -37,10 +37,13 @@ def proportional_kib(pid: int) -> int:
 
 
 def listening_sockets(pid: int, port: int) -> int:
-    """How many TCP sockets listen on a port, in the network namespace of a process."""
+    """How many TCP sockets listen on a port, in the network namespace of a process; 0 when the process has ended."""
     wanted = f":{port:04X}"
-    rows = (line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:])
-    return sum(row[1].endswith(wanted) and row[3] == "0A" for row in rows)
+    try:
+        lines = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
+    except OSError:
+        return 0
+    return sum(row[1].endswith(wanted) and row[3] == "0A" for row in map(str.split, lines))
 
 
 def _tree(pid: int) -> Iterator[Path]:

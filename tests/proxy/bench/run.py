@@ -29,6 +29,8 @@ SYSCTLS = (
     "net.ipv4.tcp_max_tw_buckets=0",
     "net.ipv4.ip_local_port_range=10000 65535",
     "net.core.somaxconn=4096",
+    # Every kernel has Reno and lets any namespace choose it. BBR, a host's possible default, would pace loopback.
+    "net.ipv4.tcp_congestion_control=reno",
 )
 
 

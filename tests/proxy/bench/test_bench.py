@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -175,6 +176,26 @@ def test_memory_counts_children() -> None:
     before = proportional_kib(os.getpid())
     with python_that("held = b'x' * (32 << 20)"):
         assert proportional_kib(os.getpid()) - before > 31 << 10
+
+
+def test_a_contender_that_does_not_start_says_why(tmp_path: Path) -> None:
+    command = ["sh", "-c", "echo no such thing >&2; exit 1"]
+    broken = Contender("broken", "broken", Protocol.SOCKS5, 9, argv=lambda _port, _folder: command)
+    with pytest.raises(MpsocksError, match="no such thing"), broken.running((), tmp_path):
+        raise AssertionError("it runs")
+
+
+def test_the_processes_that_a_contender_leaves_behind_are_ended(tmp_path: Path) -> None:
+    with listening_socket() as listener:
+        port = listener.getsockname()[1]
+        command = ["sh", "-c", "sleep 60 & echo $! > child; exec sleep 60"]
+        family = Contender("family", "family", Protocol.SOCKS5, port, argv=lambda _port, _folder: command)
+        with family.running(("env", "-C", str(tmp_path)), tmp_path):
+            written = tmp_path / "child"
+            while not (written.exists() and written.read_text()):
+                time.sleep(0.01)
+            child = int(written.read_text())
+    assert not Path(f"/proc/{child}").exists()
 
 
 def test_listening_sockets_are_seen() -> None:
