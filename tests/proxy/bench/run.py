@@ -50,9 +50,10 @@ def run_bench_proxy(
     missing = tuple(contender for contender in CONTENDERS if not contender.is_there)
     for contender in missing:
         lab.progress.line(f"  {contender.title} is left out: install {contender.package}")
+    load_average = os.getloadavg()[0]
     with bench(lab, contenders) as (place, stage):
         found = [] if lab.host.dry else _rounds(place, stage, rounds, seconds, idle)
-    summary = Summary(contenders, missing, tuple(found), seconds)
+    summary = Summary(contenders, missing, tuple(found), seconds, load_average)
     if found:
         _keep(summary, folder or lab.state / "bench-proxy")
     return summary

@@ -24,6 +24,8 @@ CHARTED = (
     Metric.DOWN_CPU, Metric.IDLE,
 )  # fmt: skip
 TABLE_COLUMNS = 150
+BUSY = 0.5
+"""A load average from which on the figures mean little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class Summary:
     rounds: tuple[Round, ...]
     seconds: float
     """Of each measurement."""
+    load_average: float = 0.0
+    """Processes that wanted a processor in the minute before: those of others."""
 
     @property
     def exit_code(self) -> int:
@@ -50,6 +54,7 @@ class Summary:
         return {
             "machine": {
                 "processors": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version(),
+                "load_average": self.load_average,
             },
             "seconds": self.seconds,
             "missing": [contender.package for contender in self.missing],
@@ -68,8 +73,11 @@ class Summary:
         """The table, and how the bars stand."""
         text = io.StringIO()
         Console(file=text, width=TABLE_COLUMNS, color_system=None).print(self._table())
-        absent = [f"not measured: {one.title} (install {one.package})" for one in self.missing]
-        return [text.getvalue().rstrip(), *absent, "", *(bar.line(self.rounds) for bar in BARS)]
+        notes = [f"not measured: {one.title} (install {one.package})" for one in self.missing]
+        if self.load_average > BUSY:
+            # Whoever has more processes gets more of what is left: the ratios are those of process counts then.
+            notes.append(f"the machine was busy with other work (load average {self.load_average:.1f}): measure again")
+        return [text.getvalue().rstrip(), *notes, "", *(bar.line(self.rounds) for bar in BARS)]
 
     def chart(self) -> str:
         """An SVG with a panel of bars for each of the more telling metrics."""

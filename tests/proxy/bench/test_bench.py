@@ -49,6 +49,7 @@ def program(folder: Path) -> Path:
     return build_load(lab.cache, lab.host)
 
 
+@pytest.mark.slow
 @pytest.mark.netns
 @pytest.mark.parametrize("contender", CONTENDERS, ids=lambda contender: str(contender.key))
 def test_every_contender_is_measured_by_every_metric(summary: Summary, contender: Contender) -> None:
@@ -61,12 +62,14 @@ def test_every_contender_is_measured_by_every_metric(summary: Summary, contender
         assert values[contender.key][metric] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.netns
 def test_no_connection_through_our_proxy_fails(summary: Summary) -> None:
     for ours in (OURS_5, OURS_6):
         assert median_of(summary.rounds, Metric.FAILED, ours) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.netns
 def test_figures_and_chart_are_kept(summary: Summary, folder: Path) -> None:
     kept = json.loads((folder / "found" / "proxy.json").read_text())
@@ -164,6 +167,13 @@ def python_that(work: str) -> Iterator[int]:
             yield process.pid
         finally:
             process.kill()
+
+
+@pytest.mark.parametrize(("load_average", "warned"), [(0.2, False), (3.0, True)])
+def test_figures_of_a_busy_machine_come_with_a_warning(load_average: float, warned: bool) -> None:
+    found = rounds(Metric.UP, direct=[100.0], socks5=[50.0])
+    summary = Summary((DIRECT, OURS_5), (), found, 1.0, load_average)
+    assert any("busy" in line for line in summary.lines()) is warned
 
 
 def test_processor_time_counts_children_that_have_ended() -> None:
