@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from pathlib import Path
 
 from invoke.collection import Collection
 from invoke.exceptions import Exit
@@ -23,11 +24,15 @@ from lab.parts import guest_image, guest_kernel, with_options
 from lab.plan import tap_plan, tap_plans
 from lab.settings import defaults
 from lab.standing import status as read_status
-from lab.tasking import choice, lab_task, number, replace_process, report
+from lab.tasking import amount, choice, lab_task, number, replace_process, report
 from lab.testbed import session
+from tests.codec.benchmark import run_bench
+from tests.codec.fuzz.campaign import run_fuzz
 from tests.run import run_tests
 from traces.check import check, rehearse
 from traces.demo import run_demo
+from traces.dissector import build_dissector as render_dissector
+from traces.dissector import install_dissector as add_dissector
 from traces.request import make_request
 from traces.verdict import ERROR_CODE
 
@@ -271,6 +276,41 @@ def demo(lab: Lab, cold: bool = False, keep: bool = False, json: bool = False) -
         raise Exit(code=result.exit_code)
 
 
+@lab_task(root=False, help={"output": "The file to write.", **JSON})
+def build_dissector(lab: Lab, output: str = "socks6.lua", json: bool = False) -> None:
+    """Render the Wireshark dissector for SOCKSv6 from the codec's tables."""
+    path = render_dissector(lab, Path(output))
+    if not lab.host.dry:
+        report({"path": str(path)}, [f"dissector: {path}", f"try it: tshark -X lua_script:{path} -r CAPTURE"], json)
+
+
+@lab_task(root=False, help=JSON)
+def install_dissector(lab: Lab, json: bool = False) -> None:
+    """Render the dissector into this user's Wireshark plugins."""
+    path = add_dissector(lab)
+    if not lab.host.dry:
+        report({"path": str(path)}, [f"dissector: {path}; Wireshark loads it when it starts"], json)
+
+
+@lab_task(root=False, help={"minutes": "How long; it goes on from where earlier runs left off.", **JSON})
+def fuzz(lab: Lab, minutes: str = "10", json: bool = False) -> None:
+    """Look for input that the codec cannot bear, guided by coverage; stops at the first finding."""
+    campaign = run_fuzz(lab, amount(minutes, "--minutes"))
+    if lab.host.dry:
+        return
+    report(campaign.as_json(), campaign.lines(), json)
+    if campaign.exit_code:
+        raise Exit(code=campaign.exit_code)
+
+
+@lab_task(root=False, help=JSON)
+def bench_codec(lab: Lab, json: bool = False) -> None:
+    """Time the codec: microseconds for each message and option, beside a reference from the same run."""
+    measured = run_bench(lab)
+    if not lab.host.dry:
+        report(measured.as_json(), measured.lines(), json)
+
+
 @lab_task(help={"fast": "Only what needs no guest: under a minute.", "only": "Only tests that match this expression."})
 def test(lab: Lab, fast: bool = False, only: str = "") -> None:
     """Run the tests, linters and the import contract."""
@@ -304,6 +344,10 @@ namespace = Collection(
     testbed_exec,
     testbed_down,
     demo,
+    build_dissector,
+    install_dissector,
+    fuzz,
+    bench_codec,
     test,
 )
 namespace.configure(defaults())

@@ -49,12 +49,15 @@ class Address:
             raise LocalProtocolError(f"the name {self.host!r} is not in its ASCII form (xn--…)") from None
 
 
+# Attributes of an enum take several times as long to look up as globals do, and these are needed for every message.
+_IPV4, _IPV6, _DOMAIN_NAME = AddressType.IPV4, AddressType.IPV6, AddressType.DOMAIN_NAME
+
 ANY_IPV4 = Address(AddressType.IPV4, "0.0.0.0")
 
 
 def encode_ip(address: Address) -> bytes:
     """The 4 or 16 octets of an IP address."""
-    family = AF_INET if address.type is AddressType.IPV4 else AF_INET6
+    family = AF_INET if address.type is _IPV4 else AF_INET6
     try:
         return inet_pton(family, address.host)
     except (OSError, ValueError):
@@ -71,12 +74,12 @@ def encode_name(address: Address) -> bytes:
 
 def decode_ipv4(octets: bytes | bytearray) -> Address:
     """The address that 4 octets in network order stand for."""
-    return Address(AddressType.IPV4, inet_ntop(AF_INET, octets))
+    return Address(_IPV4, inet_ntop(AF_INET, octets))
 
 
 def decode_ipv6(octets: bytes | bytearray) -> Address:
     """The address that 16 octets in network order stand for."""
-    return Address(AddressType.IPV6, inet_ntop(AF_INET6, octets))
+    return Address(_IPV6, inet_ntop(AF_INET6, octets))
 
 
 def decode_name(octets: bytes) -> Address:
@@ -84,4 +87,4 @@ def decode_name(octets: bytes) -> Address:
     name = octets.rstrip(b"\0")
     if not name or 0 in name:
         raise RemoteProtocolError("a domain name is empty or holds a NUL")
-    return Address(AddressType.DOMAIN_NAME, name.decode("ascii", "surrogateescape"))
+    return Address(_DOMAIN_NAME, name.decode("ascii", "surrogateescape"))

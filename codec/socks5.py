@@ -119,7 +119,7 @@ def decode_request(data: bytes | bytearray) -> tuple[Request, int] | NeedData:
             return NEED_DATA
         address = _decode_address(data, end)
     except RemoteProtocolError as error:
-        known = len(data) < 4 or data[3] in _ADDRESS_TYPES
+        known = len(data) < 4 or data[0] != VERSION or data[3] in _ADDRESS_TYPES
         code = ReplyCode.GENERAL_FAILURE if known else ReplyCode.ADDRESS_TYPE_NOT_SUPPORTED
         raise RemoteProtocolError(str(error), encode_reply(Reply(code))) from None
     return Request(COMMANDS.get(data[1], data[1]), address, _decode_port(data, end)), end

@@ -75,6 +75,14 @@ def number(text: str, what: str) -> int:
         raise BadInputError(f"{what} is {text!r}", hint="give a whole number") from None
 
 
+def amount(text: str, what: str) -> float:
+    """An option's value as a number, fractions too; `BadInputError` when it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        raise BadInputError(f"{what} is {text!r}", hint="give a number, such as 0.5") from None
+
+
 def choice(text: str, choices: type[Choice], what: str) -> Choice:
     """An option's value as a member of an enum; `BadInputError` names the members."""
     try:

@@ -14,7 +14,8 @@ ROOT = Path(__file__).parent.parent
 # pytest.ExitCode.NO_TESTS_COLLECTED: every task imports this module, and none of the others should wait for pytest.
 NO_TESTS_COLLECTED = 5
 # Tests without a guest wait more than they work: three at once suit two processors.
-WITHOUT_GUEST = ("-m", "not vm", "-q", "-n", "3", "--dist", "loadscope", "-p", "no:benchmark")
+FAST = "not vm and not slow"
+WITHOUT_GUEST = ("-q", "-n", "3", "--dist", "loadscope", "-p", "no:benchmark")
 CODEC = "tests/codec"
 # The codec's own tests must reach every line and every branch of it. Nothing else is measured: it takes time.
 MEASURED = ("--cov=codec", "--cov-report=term-missing:skip-covered", "--cov-fail-under=100")
@@ -26,9 +27,10 @@ def run_tests(lab: Lab, *, fast: bool, only: str) -> int:
     """Run the tests (with `fast`, those that need no guest; with `only`, those that match) and return an exit code."""
     chosen = ("-k", only) if only else ()
     measured = () if only else MEASURED
+    kind = FAST if fast else "not vm"
     codes = [
-        _pytest(lab, CODEC, *WITHOUT_GUEST, *measured, *chosen),
-        _pytest(lab, f"--ignore={CODEC}", *WITHOUT_GUEST, *chosen),
+        _pytest(lab, CODEC, "-m", kind, *WITHOUT_GUEST, *measured, *chosen),
+        _pytest(lab, f"--ignore={CODEC}", "-m", kind, *WITHOUT_GUEST, *chosen),
     ]
     if not fast:
         guest_image(lab)

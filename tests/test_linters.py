@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 LONGEST_FILE = 400
@@ -53,14 +54,9 @@ def test_no_file_is_long_without_a_reason() -> None:
     assert longer == set(LONGER_FILES)
 
 
-def normal(name: str) -> str:
-    """A distribution's name as registries compare it (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def locked() -> dict[str, str]:
-    lines = (ROOT / ".requirements.lock").read_text().split()
-    return {normal(name): version for name, version in (line.split("==") for line in lines)}
+def locked() -> dict[str, Requirement]:
+    lines = (ROOT / ".requirements.lock").read_text().splitlines()
+    return {canonicalize_name(one.name): one for one in map(Requirement, lines)}
 
 
 def requirements() -> list[str]:
@@ -70,6 +66,9 @@ def requirements() -> list[str]:
 
 @pytest.mark.parametrize("requirement", requirements())
 def test_every_requirement_is_locked_to_one_version_that_satisfies_it(requirement: str) -> None:
-    name, _, least = requirement.partition(">=")
-    version = locked()[normal(name)]
-    assert [int(part) for part in re.findall(r"\d+", version)] >= [int(part) for part in re.findall(r"\d+", least)]
+    wanted = Requirement(requirement)
+    one = locked()[canonicalize_name(wanted.name)]
+    (pin,) = one.specifier
+    assert pin.operator == "=="
+    assert pin.version in wanted.specifier
+    assert str(one.marker) == str(wanted.marker)

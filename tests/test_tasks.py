@@ -50,6 +50,10 @@ NAMES = [
     "testbed-exec",
     "testbed-down",
     "demo",
+    "build-dissector",
+    "install-dissector",
+    "fuzz",
+    "bench-codec",
     "test",
 ]
 NAMESPACE = importlib.import_module("tasks").namespace
@@ -165,6 +169,10 @@ DRY = [
     ("testbed-exec", "--", "ip", "address"),
     ("testbed-down",),
     ("demo",),
+    ("build-dissector",),
+    ("install-dissector",),
+    ("fuzz",),
+    ("bench-codec",),
     ("test", "--fast"),
 ]
 

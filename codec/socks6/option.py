@@ -33,6 +33,9 @@ class Place(Flag):
     AUTHENTICATION_REPLY = auto()
     OPERATION_REPLY = auto()
 
+    # Tables are looked up by it for every message, and the hash of an enum is computed in Python, from the name.
+    __hash__ = object.__hash__
+
     @property
     def title(self) -> str:
         """For people."""
@@ -99,13 +102,20 @@ def named(values: type[IntEnum], *, others: bool = False) -> Any:
 class Layout:
     """The fixed fields of an option, in the order of the wire."""
 
-    __slots__ = ("_names", "_struct", "wires")
+    __slots__ = ("_fields", "_interpreted", "_names", "_struct", "wires")
 
     def __init__(self, owner: type, alignment: int) -> None:
         found = {one.name: one.metadata[_WIRE] for one in fields(owner) if _WIRE in one.metadata}
         self.wires: Mapping[str, Wire] = found
         """By field name."""
         self._names = tuple(found)
+        self._fields = tuple(found.items())
+        # A field that may be any number of its size needs no second look.
+        self._interpreted = tuple(
+            (index, name, wire)
+            for index, (name, wire) in enumerate(self._fields)
+            if wire.decode or wire.least > 0 or wire.most < 256**wire.size - 1
+        )
         padding = -sum(wire.size for wire in found.values()) % alignment
         self._struct = Struct(">" + "".join(_FORMATS[wire.size] for wire in found.values()) + "x" * padding)
 
@@ -117,7 +127,7 @@ class Layout:
     def pack(self, owner: object) -> bytes:
         """The octets. `LocalProtocolError` for a value out of bounds."""
         numbers = []
-        for name, wire in self.wires.items():
+        for name, wire in self._fields:
             value = getattr(owner, name)
             number_ = wire.encode(value) if wire.encode else value
             if not wire.least <= number_ <= wire.most:
@@ -131,10 +141,10 @@ class Layout:
             values: list[Any] = list(self._struct.unpack(octets))
         except struct_error:
             raise RemoteProtocolError(f"{len(octets)} octets where {self.size} belong") from None
-        for index, wire in enumerate(self.wires.values()):
+        for index, name, wire in self._interpreted:
             value = values[index]
             if not wire.least <= value <= wire.most:
-                raise RemoteProtocolError(f"{self._names[index]} is {wire.least} to {wire.most}, not {value}")
+                raise RemoteProtocolError(f"{name} is {wire.least} to {wire.most}, not {value}")
             if wire.decode is not None:
                 values[index] = wire.decode(value)
         return values

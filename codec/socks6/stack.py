@@ -44,6 +44,7 @@ class Parity(IntEnum):
     ODD = 2
 
 
+_REMOTE = Leg.PROXY_REMOTE
 _LEGS = {leg.value: leg for leg in Leg}
 
 
@@ -61,14 +62,14 @@ class StackOption(Option):
 
     @property
     def body(self) -> bytes:
-        if self.remote_leg_only and self.leg is not Leg.PROXY_REMOTE:
+        if self.remote_leg_only and self.leg is not _REMOTE:
             raise LocalProtocolError(f"{type(self).__name__} is for the leg between proxy and remote host only")
         return bytes((self.leg << 6 | self.level, self.code)) + self.layout.pack(self)
 
     @classmethod
     def parse(cls, body: bytes) -> Self | None:
         leg = _LEGS.get(body[0] >> 6)
-        if leg is None or (cls.remote_leg_only and leg is not Leg.PROXY_REMOTE):
+        if leg is None or (cls.remote_leg_only and leg is not _REMOTE):
             raise RemoteProtocolError(f"{cls.__name__} is not for leg {body[0] >> 6}")
         return cls(leg, *cls.layout.unpack(body[2:]))
 

@@ -31,6 +31,7 @@ _MISMATCH = Struct(">B")
 _HEADER = Struct(">BBH")
 _ENDPOINT_HEADER = Struct(">BBHHBB")
 """Version, command or reply code, options length, port, padding, address type: requests and operation replies."""
+_ENDPOINT_SIZE = _ENDPOINT_HEADER.size
 
 _ADDRESS_TYPES: dict[int, AddressType] = {kind.value: kind for kind in AddressType}
 
@@ -82,12 +83,12 @@ def decode_request(
         if framed is NEED_DATA:
             return NEED_DATA
         command, port, options_start, end = framed
-        address = decode_address(data[7], data, _ENDPOINT_HEADER.size)
+        address = decode_address(data[7], data, _ENDPOINT_SIZE)
         options: Options = ()
         if end > options_start:
             options = decode_options(bytes(data[options_start:end]), Place.REQUEST, faults)
     except RemoteProtocolError as error:
-        known = len(data) < _ENDPOINT_HEADER.size or data[7] in _ADDRESS_TYPES
+        known = len(data) < _ENDPOINT_SIZE or data[7] in _ADDRESS_TYPES
         code = ReplyCode.GENERAL_FAILURE if known else ReplyCode.ADDRESS_TYPE_NOT_SUPPORTED
         raise RemoteProtocolError(str(error), refusal(code, version)) from None
     return Request(COMMANDS.get(command, command), address, port, options), end
@@ -129,7 +130,7 @@ def decode_operation_reply(
         return NEED_DATA
     code, port, options_start, end = framed
     options = decode_options(bytes(data[options_start:end]), Place.OPERATION_REPLY, faults)
-    address = decode_address(data[7], data, _ENDPOINT_HEADER.size)
+    address = decode_address(data[7], data, _ENDPOINT_SIZE)
     return OperationReply(REPLY_CODES.get(code, ReplyCode.GENERAL_FAILURE), address, port, options), end
 
 
@@ -151,13 +152,12 @@ def _encode_with_endpoint(version: int, octet: int, address: Address, port: int,
 
 def _frame(data: bytes | bytearray) -> tuple[int, int, int, int] | NeedData:
     """Of a request or an operation reply: command or code, port, where the options start, and where they end."""
-    start = _ENDPOINT_HEADER.size
-    if len(data) < start:
+    if len(data) < _ENDPOINT_SIZE:
         return NEED_DATA
     _, octet, options_length, port, _, kind = _ENDPOINT_HEADER.unpack_from(data)
     if options_length > LARGEST_OPTIONS:
         _checked_options_length(options_length)
-    options_start = address_end(kind, data, start)
+    options_start = address_end(kind, data, _ENDPOINT_SIZE)
     end = options_start + options_length
     if not options_start or len(data) < end:
         return NEED_DATA

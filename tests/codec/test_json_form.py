@@ -12,7 +12,21 @@ from hypothesis import strategies as st
 from codec.json_form import JsonFormError, from_json, to_json
 from codec.kinds import DRAFT_11, DRAFTS
 from codec.socks6 import messages, udp
-from tests.codec import messages as random_messages
+from tests.codec import messages as common
+from tests.codec import messages04, messages6
+
+MESSAGES: dict[tuple[str, str], st.SearchStrategy[Any]] = {
+    ("11", "request"): messages6.REQUEST,
+    ("11", "auth-reply"): messages6.AUTHENTICATION_REPLY,
+    ("11", "operation-reply"): messages6.OPERATION_REPLY,
+    ("11", "udp"): messages6.UDP_MESSAGE,
+    ("11", "mismatch"): messages6.VERSION_MISMATCH,
+    ("04", "request"): messages04.REQUEST,
+    ("04", "auth-reply"): messages04.AUTHENTICATION_REPLY,
+    ("04", "operation-reply"): messages04.OPERATION_REPLY,
+    ("04", "udp"): common.SOCKS5_DATAGRAM,
+    ("04", "mismatch"): messages04.VERSION_MISMATCH,
+}
 
 REQUEST = DRAFT_11.kinds["request"].form
 CONNECT: dict[str, Any] = {"command": "CONNECT", "address": {"type": "IPV4", "host": "192.0.2.1"}, "port": 443}
@@ -26,14 +40,16 @@ def test_fields_stand_by_name_enums_by_name_and_octets_in_hex() -> None:
     assert to_json(message) == {**CONNECT, "options": [MULTIPATH, {"option": "SessionId", "id": "0a0b0c0d"}]}
 
 
-@given(
-    message=st.one_of(
-        random_messages.SOCKS6_REQUEST, random_messages.AUTHENTICATION_REPLY, random_messages.OPERATION_REPLY
-    )
-)
-def test_every_message_survives_json(message: messages.Request | messages.AuthenticationReply) -> None:
+@pytest.mark.parametrize(("draft", "kind"), MESSAGES)
+@given(data=st.data())
+def test_every_message_survives_json(draft: str, kind: str, data: st.DataObject) -> None:
+    message = data.draw(MESSAGES[draft, kind])
     text = json.dumps(to_json(message))
-    assert from_json(type(message), json.loads(text), DRAFT_11.classes) == message
+    assert from_json(DRAFTS[draft].kinds[kind].form, json.loads(text), DRAFTS[draft].classes) == message
+
+
+def test_every_kind_is_tried() -> None:
+    assert set(MESSAGES) == {(draft, kind) for draft, spoken in DRAFTS.items() for kind in spoken.kinds}
 
 
 def test_a_udp_message_says_which_one_it_is() -> None:

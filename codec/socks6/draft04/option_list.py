@@ -7,7 +7,7 @@ from itertools import pairwise
 from codec.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
 from codec.socks6.draft04.options import IDEMPOTENCE_OPTIONS, OPTIONS, STACK_OPTIONS, OptionKind
 from codec.socks6.option import Option, Place, RawOption
-from codec.socks6.option_list import OptionFault, Options, refuse_misplaced, without_contradictions
+from codec.socks6.option_list import OptionFault, Options, misplaced, without_contradictions
 from codec.socks6.stack import Level
 
 MOST_OPTIONS = 255
@@ -16,6 +16,10 @@ LARGEST_OPTION = 255
 _HEADER_SIZE = 2
 _STACK_HEADER_SIZE = 2
 _LEVEL_BITS = 0x3F
+_INTERPRETED = (*OPTIONS, *STACK_OPTIONS.values(), *IDEMPOTENCE_OPTIONS.values())
+_BELONGING: dict[Place, frozenset[type]] = {
+    place: frozenset({RawOption, *(option for option in _INTERPRETED if place in option.places)}) for place in Place
+}
 
 
 def encode_options(options: Options, place: Place) -> bytes:
@@ -37,10 +41,10 @@ def decode_options(
     if bounds is NEED_DATA:
         return NEED_DATA
     noted: list[OptionFault] = []
-    found: dict[Option | RawOption, int] = {}
+    found: list[tuple[Option | RawOption, int]] = []
     for begin, end in pairwise(bounds):
         try:
-            found[_parse_option(data[begin], bytes(data[begin + _HEADER_SIZE : end]), place)] = begin
+            found.append((_parse_option(data[begin], bytes(data[begin + _HEADER_SIZE : end]), place), begin))
         except RemoteProtocolError as error:
             noted.append(OptionFault(data[begin], begin, str(error)))
     options = without_contradictions(found, noted)
@@ -51,23 +55,25 @@ def decode_options(
 
 def _bounds(data: bytes | bytearray, start: int) -> list[int] | NeedData:
     """Where each option begins, and where the last one ends."""
-    if len(data) <= start:
+    size = len(data)
+    if size <= start:
         return NEED_DATA
     begin = start + 1
     bounds = [begin]
     for _ in range(data[start]):
-        if len(data) < begin + _HEADER_SIZE:
+        if size < begin + _HEADER_SIZE:
             return NEED_DATA
         kind, length = data[begin], data[begin + 1]
         if length < _HEADER_SIZE:
             raise RemoteProtocolError(f"option {kind} has a bad length of {length}")
         begin += length
         bounds.append(begin)
-    return bounds if len(data) >= begin else NEED_DATA
+    return bounds if size >= begin else NEED_DATA
 
 
 def _encode_option(option: Option | RawOption, place: Place) -> bytes:
-    refuse_misplaced(option, place)
+    if type(option) not in _BELONGING[place]:
+        raise misplaced(option, place)
     body = option.body
     length = _HEADER_SIZE + len(body)
     if length > LARGEST_OPTION or not 0 <= option.kind <= 0xFF:

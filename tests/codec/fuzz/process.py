@@ -1,0 +1,23 @@
+"""The process that atheris owns: python -m tests.codec.fuzz.process [libFuzzer's options] [folder of inputs]
+
+It ends by itself, with an exit code, at the first finding or at the limit that the options set.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+
+def main() -> None:
+    # By name: atheris has wheels for few platforms, and everything else here works without it.
+    atheris = importlib.import_module("atheris")
+    # Coverage is told by bytecode that is inserted at import, so no module of the codec may be loaded before.
+    with atheris.instrument_imports(include=["codec"]):
+        target = importlib.import_module("tests.codec.fuzz.target")
+    atheris.Setup(sys.argv, target.run)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

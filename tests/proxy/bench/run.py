@@ -1,0 +1,127 @@
+"""`invoke bench-proxy`: the proxy against the C ones, on this machine, in a network namespace of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab.cache import make_folder
+from lab.context import Lab
+from lab.errors import BadInputError
+from lab.progress import Stage
+from lab.runner import Runner
+from tests.proxy.bench.contenders import CONTENDERS, Contender
+from tests.proxy.bench.load import Load, Mode, build_load
+from tests.proxy.bench.rounds import Bench, Round
+from tests.proxy.bench.summary import Summary
+
+PROCESSORS = 2
+TARGET_PORT = 2000
+ROUNDS, SECONDS, IDLE = 5, 3.0, 1000
+QUICK_ROUNDS, QUICK_SECONDS, QUICK_IDLE = 3, 1.0, 300
+WARM_UP_SECONDS = 0.5
+SYSCTLS = (
+    # A connection that has ended keeps no port, so that no measurement is slower for what was measured before it.
+    "net.ipv4.tcp_max_tw_buckets=0",
+    "net.ipv4.ip_local_port_range=10000 65535",
+    "net.core.somaxconn=4096",
+    # Every kernel has Reno and lets any namespace choose it. BBR, a host's possible default, would pace loopback.
+    "net.ipv4.tcp_congestion_control=reno",
+)
+
+
+def run_bench_proxy(
+    lab: Lab, *, rounds: int = 0, seconds: float = 0.0, quick: bool = False, folder: Path | None = None
+) -> Summary:
+    """Measure, and leave proxy.json and proxy.svg in `folder` (by default below the lab's state).
+
+    0 takes the default for `rounds` and `seconds`; `quick` has smaller defaults, too small to judge by.
+    """
+    if rounds < 0 or seconds < 0:
+        raise BadInputError("rounds and seconds must be more than 0")
+    rounds = rounds or (QUICK_ROUNDS if quick else ROUNDS)
+    seconds = seconds or (QUICK_SECONDS if quick else SECONDS)
+    idle = QUICK_IDLE if quick else IDLE
+    contenders = tuple(contender for contender in CONTENDERS if contender.is_there)
+    missing = tuple(contender for contender in CONTENDERS if not contender.is_there)
+    for contender in missing:
+        lab.progress.line(f"  {contender.title} is left out: install {contender.package}")
+    load_average = os.getloadavg()[0]
+    with bench(lab, contenders) as (place, stage):
+        found = [] if lab.host.dry else _rounds(place, stage, rounds, seconds, idle)
+    summary = Summary(contenders, missing, tuple(found), seconds, load_average)
+    if found:
+        _keep(summary, folder or lab.state / "bench-proxy")
+    return summary
+
+
+@contextmanager
+def bench(lab: Lab, contenders: tuple[Contender, ...]) -> Iterator[tuple[Bench, Stage]]:
+    """A place to measure in: the load compiled, a namespace with the target in it, two processors."""
+    program = build_load(lab.cache, lab.host)
+    with (
+        lab.progress.stage("measuring proxies") as stage,
+        _namespace(lab.host) as inside,
+        tempfile.TemporaryDirectory() as folder,
+        _on_processors(PROCESSORS),
+    ):
+        load = Load(program, inside.prefix, TARGET_PORT)
+        place = Bench(load, Path(folder), contenders)
+        if lab.host.dry:
+            yield place, stage
+            return
+        with load.target():
+            yield place, stage
+
+
+def _rounds(place: Bench, stage: Stage, rounds: int, seconds: float, idle: int) -> list[Round]:
+    """The rounds, after one that is thrown away: it fills caches."""
+    found: list[Round] = []
+    steps = (rounds + 1) * sum(len(Mode) + (contender.argv is not None) for contender in place.contenders)
+    done = 0
+
+    def tell(what: str) -> None:
+        nonlocal done
+        done += 1
+        stage.tell(what, done, steps)
+
+    for number in range(rounds + 1):
+        values = place.round(min(WARM_UP_SECONDS, seconds) if number == 0 else seconds, idle, tell)
+        if number:
+            found.append(values)
+    return found
+
+
+def _keep(summary: Summary, folder: Path) -> None:
+    make_folder(folder)
+    (folder / "proxy.json").write_text(json.dumps(summary.as_json(), indent=2) + "\n")
+    (folder / "proxy.svg").write_text(summary.chart())
+
+
+@contextmanager
+def _namespace(host: Runner) -> Iterator[Runner]:
+    """A network namespace with nothing but loopback: no packet filter and no other traffic matter."""
+    name = f"bench{os.getpid()}"
+    host.change("ip", "netns", "add", name)
+    inside = host.inside("ip", "netns", "exec", name)
+    try:
+        inside.change("ip", "link", "set", "lo", "up")
+        inside.change("sysctl", "-q", "-w", *SYSCTLS)
+        yield inside
+    finally:
+        host.change("ip", "netns", "del", name)
+
+
+@contextmanager
+def _on_processors(count: int) -> Iterator[None]:
+    """Keep what starts from here to so many processors: the bars are for two."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[:count])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
