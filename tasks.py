@@ -28,6 +28,7 @@ from lab.tasking import amount, choice, lab_task, number, replace_process, repor
 from lab.testbed import session
 from tests.codec.benchmark import run_bench
 from tests.codec.fuzz.campaign import run_fuzz
+from tests.proxy.bench.run import run_bench_proxy
 from tests.run import run_tests
 from traces.check import check, rehearse
 from traces.demo import run_demo
@@ -311,6 +312,22 @@ def bench_codec(lab: Lab, json: bool = False) -> None:
         report(measured.as_json(), measured.lines(), json)
 
 
+@lab_task(help={
+    "rounds": "Rounds that count, each of every measurement; 0: as many as the bars need.",
+    "seconds": "For each measurement; 0: as long as the bars need.",
+    "quick": "Fewer and shorter rounds, to see that it works.",
+    **JSON,
+})  # fmt: skip
+def bench_proxy(lab: Lab, rounds: str = "0", seconds: str = "0", quick: bool = False, json: bool = False) -> None:
+    """Measure the proxy beside dante and microsocks, in one run."""
+    summary = run_bench_proxy(lab, rounds=number(rounds, "--rounds"), seconds=amount(seconds, "--seconds"), quick=quick)
+    if lab.host.dry:
+        return
+    report(summary.as_json(), summary.lines(), json)
+    if summary.exit_code:
+        raise Exit(code=summary.exit_code)
+
+
 @lab_task(help={"fast": "Only what needs no guest: under a minute.", "only": "Only tests that match this expression."})
 def test(lab: Lab, fast: bool = False, only: str = "") -> None:
     """Run the tests, linters and the import contract."""
@@ -348,6 +365,7 @@ namespace = Collection(
     install_dissector,
     fuzz,
     bench_codec,
+    bench_proxy,
     test,
 )
 namespace.configure(defaults())

@@ -54,6 +54,7 @@ NAMES = [
     "install-dissector",
     "fuzz",
     "bench-codec",
+    "bench-proxy",
     "test",
 ]
 NAMESPACE = importlib.import_module("tasks").namespace
@@ -173,6 +174,7 @@ DRY = [
     ("install-dissector",),
     ("fuzz",),
     ("bench-codec",),
+    ("bench-proxy",),
     ("test", "--fast"),
 ]
 

@@ -104,8 +104,8 @@ def _microsocks(port: int, _folder: Path) -> list[str]:
 def _mpsocks(port: int, _folder: Path) -> list[str]:
     """Over plain TCP, like the others. It logs every connection to a file and asks its rules about every address."""
     return [
-        sys.executable, "-m", "proxy", "serve", "--listen", f"{ADDRESS}:{port}", "--workers", str(WORKERS),
-        "--allow", NETWORK, "--allow-loopback-destinations", "--no-mptcp", "--no-mptcp-listener",
+        sys.executable, "-m", "proxy", "serve", "--set", f'listen=[{{address="{ADDRESS}:{port}",mptcp=false}}]',
+        "--workers", str(WORKERS), "--allow", NETWORK, "--set", "outward={allow_loopback=true,mptcp=false}",
     ]  # fmt: skip
 
 
