@@ -164,3 +164,15 @@ def test_a_download_outlives_the_loss_of_an_uplink(cli: Cli, lab: dict[str, Any]
             restore_uplink(cli, lost)
     assert got == FILE_OCTETS
     assert digest.hexdigest() == Digests().of_first(FILE_OCTETS)
+
+
+@pytest.mark.parametrize("lost", ["wlp1s0", "wlan1"])
+def test_new_connections_begin_on_the_uplink_that_is_left(cli: Cli, lab: dict[str, Any], lost: str) -> None:
+    """By address: the guest asks for names over its first uplink."""
+    fetch = ("curl", "-sS", "--max-time", "60", "--socks5-hostname", lab["socks"], f"http://{WEB_SERVER}/")
+    succeeded(cli.inside("ip", "link", "set", "dev", lost, "down"))
+    try:
+        pages = [cli.inside(*fetch) for _ in range(3)]
+    finally:
+        restore_uplink(cli, lost)
+    assert [succeeded(page).stdout.strip() for page in pages] == [YAY] * 3
