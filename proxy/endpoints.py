@@ -33,11 +33,7 @@ class Passed:
         if os.environ.pop("LISTEN_PID", None) != str(os.getpid()):
             return
         for fd in range(FIRST_PASSED, FIRST_PASSED + count):
-            os.set_inheritable(fd, False)
-            sock = socket.socket(fileno=fd)
-            if sock.family not in (socket.AF_INET, socket.AF_INET6) or sock.type != socket.SOCK_STREAM:
-                raise StartError(f"descriptor {fd}, passed by the service manager, is not a TCP socket")
-            sock.setblocking(False)
+            sock = _tcp_socket(fd)
             self._sockets[sock.getsockname()[:2]] = sock
 
     def find(self, address: HostPort) -> socket.socket | None:
@@ -100,6 +96,18 @@ class Endpoints:
             str(HostPort(listen.address.host, sockets[0].getsockname()[1]))
             for listen, sockets in self._sockets.values()
         ]
+
+
+def _tcp_socket(fd: int) -> socket.socket:
+    try:
+        sock = socket.socket(fileno=fd)
+    except OSError as error:
+        raise StartError(f"descriptor {fd}, passed by the service manager, is not a TCP socket") from error
+    if sock.family not in (socket.AF_INET, socket.AF_INET6) or sock.type != socket.SOCK_STREAM:
+        raise StartError(f"descriptor {fd}, passed by the service manager, is not a TCP socket")
+    os.set_inheritable(fd, False)
+    sock.setblocking(False)
+    return sock
 
 
 def _socket(listen: Listen, port: int, passed: Passed, *, multipath: bool) -> socket.socket:
