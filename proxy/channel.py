@@ -14,7 +14,7 @@ from select import EPOLLIN
 from typing import Any, Protocol
 
 from proxy.loop import Loop
-from proxy.tls import Plain
+from proxy.plain import Plain
 
 LARGEST_MESSAGE = 1 << 17
 """Octets: a request of 16 KiB, its initial data, and a datagram of 64 KiB all fit."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import socket
-import ssl
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from proxy import certificate
 from proxy.channel import Ends
 from proxy.control import prepare_folder
 from proxy.endpoints import Endpoints, Passed
-from proxy.exporter import metrics_socket
-from proxy.options import Options
+from proxy.options import HostPort, Options, StartError
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+METRICS_BACKLOG = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +25,13 @@ class Generation:
     endpoints: Endpoints
     channels: list[Ends]
     metrics: socket.socket | None
-    tls: ssl.SSLContext | None
+    tls: SSLContext | None
 
     @classmethod
     def open(cls, options: Options, passed: Passed, before: Self | None = None) -> Self:
         """What these options want, sharing with the generation `before` what stays. Raises StartError: nothing is open
         then that was not before."""
-        tls = certificate.load(options.tls) if options.tls is not None else None
+        tls = _context(options)
         operations = options.operations
         if operations.control is not None:
             prepare_folder(operations.control)
@@ -40,7 +42,7 @@ class Generation:
             elif before and operations.metrics == before.options.operations.metrics:
                 metrics = before.metrics
             else:
-                metrics = metrics_socket(operations.metrics)
+                metrics = _metrics_socket(operations.metrics)
         except BaseException:
             endpoints.close(keeping=before.endpoints if before else None)
             raise
@@ -65,3 +67,29 @@ class Generation:
         self.endpoints.close()
         for ends in self.channels:
             ends.close()
+
+
+def _context(options: Options) -> SSLContext | None:
+    if options.tls is None:
+        return None
+    from proxy import certificate  # with ssl: 1 MiB that few proxies need
+
+    return certificate.load(options.tls)
+
+
+def _metrics_socket(address: HostPort) -> socket.socket:
+    """Opened by the supervisor, so that it tells when it cannot be, and nobody is refused while the process restarts.
+
+    Raises StartError.
+    """
+    sock = socket.socket(address.family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if address.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((address.host, address.port))
+        sock.listen(METRICS_BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise StartError(f"operations.metrics: cannot listen on {address}: {error.strerror}") from error
+    return sock

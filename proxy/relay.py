@@ -14,7 +14,7 @@ from socket import MSG_DONTWAIT, MSG_NOSIGNAL, SHUT_WR, SO_ERROR, SOL_SOCKET, So
 from typing import TYPE_CHECKING
 
 from proxy.pipes import PIPE_OCTETS, Pipe
-from proxy.tls import Plain
+from proxy.plain import Plain
 
 if TYPE_CHECKING:
     from proxy.session import Session

@@ -14,7 +14,6 @@ from typing import Any
 from proxy import log
 from proxy.control import socket_path
 from proxy.endpoints import Passed
-from proxy.exporter import Exporter
 from proxy.generation import Generation
 from proxy.metrics import Board, Counters
 from proxy.notify import notify
@@ -154,6 +153,8 @@ class Supervisor:
         worker.run(self._lifeline)
 
     def _export(self, generation: Generation, accepting: int) -> None:
+        from proxy.exporter import Exporter
+
         generation.keep_for_exporter()
         assert generation.metrics is not None
         exporter = Exporter(generation.metrics, self._board)

@@ -22,79 +22,24 @@ from socket import (
     SHUT_WR,
     SO_ERROR,
     SO_LINGER,
-    SOCK_STREAM,
     SOL_SOCKET,
     SocketType,
     socketpair,
 )
-from struct import Struct
-from typing import Any, Protocol
+from typing import Protocol
 
 from proxy.log import Log
 from proxy.loop import Loop
+from proxy.plain import CLOSE_WITH_RESET, Plain, is_to_reset
 
 READ_OCTETS = 1 << 16
 RECORD_OCTETS = 1 << 14
 """The most that one TLS record carries: reading so much leaves nothing of it behind."""
 STEPS_PER_TURN = 16
 """Then the other connections have their turn."""
-DESCRIPTORS = 3
-"""For each client: its socket and the pair."""
 
 _READABLE = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR
 _SEND = MSG_DONTWAIT | MSG_NOSIGNAL
-_LINGER = Struct("ii")
-_CLOSE_WITH_RESET = _LINGER.pack(1, 0)
-
-
-class Plain(SocketType):
-    """The session's end of the pair. Options that are set on it are set on the client's socket.
-
-    So is the wish to close with a reset (SO_LINGER), and there `Termination` finds it when this end is closed.
-    """
-
-    __slots__ = ("_outer", "_owns_outer", "cut")
-
-    def __init__(self, fd: int, outer: SocketType, *, owns_outer: bool = False) -> None:
-        # For stack options the family must be the client's, and for MPTCP the protocol.
-        super().__init__(outer.family, SOCK_STREAM, outer.proto, fd)
-        self._outer = outer
-        self._owns_outer = owns_outer
-        self.cut = False
-        """Set when the client's connection breaks."""
-
-    @classmethod
-    def of(cls, end: int, outer: int) -> Plain:
-        """The same in the process that `descriptors` were sent to."""
-        return cls(end, SocketType(-1, -1, -1, outer), owns_outer=True)
-
-    @property
-    def descriptors(self) -> tuple[int, int]:
-        return self.fileno(), self._outer.fileno()
-
-    def was_cut(self) -> bool:
-        """Whether the stream from the client has ended because its connection broke, not by its word."""
-        # In another process than the termination's, the option that it sets on the client's socket tells.
-        return self.cut or (self._owns_outer and _is_to_reset(self._outer))
-
-    def setsockopt(self, *option: Any) -> None:
-        """Does nothing when the client has gone already."""
-        if self._outer.fileno() >= 0:
-            self._outer.setsockopt(*option)
-
-    def getsockopt(self, *option: Any) -> Any:
-        return super().getsockopt(*option) if option[:2] == (SOL_SOCKET, SO_ERROR) else self._outer.getsockopt(*option)
-
-    def getsockname(self) -> Any:
-        return self._outer.getsockname()
-
-    def getpeername(self) -> Any:
-        return self._outer.getpeername()
-
-    def close(self) -> None:
-        super().close()
-        if self._owns_outer:
-            self._outer.close()
 
 
 class Owner(Protocol):
@@ -161,7 +106,7 @@ class Termination:
         gone = mask & EPOLLHUP and not self._session_gone
         if gone:
             self._session_gone = True
-            if _is_to_reset(self._socket):
+            if is_to_reset(self._socket):
                 self.cut()
                 return
         if mask & _READABLE:
@@ -175,7 +120,7 @@ class Termination:
         """Reset the client, and let the session know."""
         if not self._over:
             self.plain.cut = True
-            self._socket.setsockopt(SOL_SOCKET, SO_LINGER, _CLOSE_WITH_RESET)
+            self._socket.setsockopt(SOL_SOCKET, SO_LINGER, CLOSE_WITH_RESET)
             self._close()
 
     def _close(self) -> None:
@@ -277,7 +222,7 @@ class Termination:
                 octets = b""
             if octets:
                 self._tls.write(octets)
-            elif _is_to_reset(self._socket):
+            elif is_to_reset(self._socket):
                 self.cut()
                 return
             else:
@@ -329,7 +274,3 @@ class _PairEvents:
 
     def crashed(self, error: Exception) -> None:
         self._termination.crashed(error)
-
-
-def _is_to_reset(sock: SocketType) -> bool:
-    return sock.getsockopt(SOL_SOCKET, SO_LINGER, _LINGER.size) == _CLOSE_WITH_RESET

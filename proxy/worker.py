@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gc
 import resource
-import ssl
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import astuple
 from select import EPOLLIN
 from socket import SocketType
 from time import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from codec.socks6.sessions import Limits, SessionTable, random_id
 from proxy.channel import Channel, Ends
@@ -25,15 +24,19 @@ from proxy.metrics import Counters
 from proxy.mptcp import OutwardSockets
 from proxy.options import Listen, Mode, Options
 from proxy.pipes import PipePool
+from proxy.plain import DESCRIPTORS as TLS_DESCRIPTORS
 from proxy.resolver import Resolver
 from proxy.rules import Policy, clients_within
 from proxy.session import Session
-from proxy.tls import DESCRIPTORS as TLS_DESCRIPTORS
-from proxy.tls import Termination
 from proxy.udp_entrance import Entrance
 from proxy.udp_ports import Ports
 from proxy.users import Users
 from proxy.verifier import Verifier
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from proxy.tls import Termination
 
 TICK_SECONDS = 0.1
 """How late a log line may be."""
@@ -56,7 +59,7 @@ class Worker:
         ends: list[Ends] | None = None,
         *,
         counters: Counters | None = None,
-        tls: ssl.SSLContext | None = None,
+        tls: SSLContext | None = None,
     ) -> None:
         """Raises StartError."""
         self.options = options
@@ -174,6 +177,8 @@ class Worker:
         return session
 
     def _terminate(self, client: SocketType) -> Termination:
+        from proxy.tls import Termination  # with ssl: 1 MiB that few workers need
+
         assert self._tls is not None
         termination = Termination(self, client, self._tls, self.options.timeouts.half_closed)
         self._terminations.add(termination)

@@ -39,7 +39,7 @@ from proxy.channel import LARGEST_MESSAGE, Channel, Ends
 from proxy.gate import NoSuchSessionError, admit, session_of
 from proxy.loop import Loop
 from proxy.options import Tls
-from proxy.tls import Plain
+from proxy.plain import Plain
 from tests.proxy.peers import connected_socket, echo, receive_exactly, reset, serving
 from tests.proxy.running import LOOPBACK, PATIENCE, RunningProxy
 from tests.proxy.tls_client import TlsClient, certify

@@ -20,7 +20,8 @@ from proxy import certificate
 from proxy.log import Log
 from proxy.loop import Loop
 from proxy.options import StartError, Tls
-from proxy.tls import Plain, Termination
+from proxy.plain import Plain
+from proxy.tls import Termination
 from tests.proxy.peers import (
     MakeRequest,
     Tunnel,
