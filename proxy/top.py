@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -47,7 +46,7 @@ def run(given: argparse.Namespace) -> int:
             print("\n".join(table(rates.add(ask(given.folder)))))
         else:
             while True:
-                size = shutil.get_terminal_size()
+                size = os.get_terminal_size(sys.stdout.fileno())
                 lines = table(rates.add(ask(given.folder)))[: size.lines - 1]
                 shown = "".join(f"{line[: size.columns]}{CLEAR_LINE}\n" for line in lines)
                 print(f"{HOME}{shown}{CLEAR_BELOW}", end="", flush=True)
