@@ -18,6 +18,8 @@ from proxy.log import printable
 REFRESH_SECONDS = 1.0
 PATIENCE_SECONDS = 5.0
 """For a worker to say something more."""
+COLUMNS, LINES = 80, 24
+"""Of a terminal that does not know its size."""
 HOME, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 HEADINGS = ("UP/s", "DOWN/s", "UP", "DOWN", "SECONDS", "STAGE", "PROTOCOL", "CLIENT", "DESTINATION")
 _LEFT_ALIGNED = 5
@@ -46,9 +48,9 @@ def run(given: argparse.Namespace) -> int:
             print("\n".join(table(rates.add(ask(given.folder)))))
         else:
             while True:
-                size = os.get_terminal_size(sys.stdout.fileno())
-                lines = table(rates.add(ask(given.folder)))[: size.lines - 1]
-                shown = "".join(f"{line[: size.columns]}{CLEAR_LINE}\n" for line in lines)
+                columns, lines = os.get_terminal_size(sys.stdout.fileno())
+                rows = table(rates.add(ask(given.folder)))[: (lines or LINES) - 1]
+                shown = "".join(f"{row[: columns or COLUMNS]}{CLEAR_LINE}\n" for row in rows)
                 print(f"{HOME}{shown}{CLEAR_BELOW}", end="", flush=True)
                 time.sleep(REFRESH_SECONDS)
     except KeyboardInterrupt:
