@@ -18,7 +18,7 @@ from codec.address import Address, AddressType
 from codec.command import Command
 from codec.reply import ReplyCode
 from codec.socks6.option_list import Options
-from codec.socks6.stack import Leg, ListenBacklog, Multipath, StackOption
+from codec.socks6.stack import Leg, ListenBacklog, Multipath
 from proxy.door import Door
 from proxy.local_address import ANY_HOST, family_of, told_host
 from proxy.mptcp import IPPROTO_MPTCP, is_multipath
@@ -135,7 +135,11 @@ class Bind:
         session.front = self
         session.worker.loop.add(peer.fileno(), self)  # for the session to put its own handler there
         apply(peer, self._wishes.remote)
-        session.connected(peer, 0, multipath=is_multipath(peer))
+        multipath = is_multipath(peer)
+        told = answers(peer, self._wishes.remote, Leg.PROXY_REMOTE)
+        if self._wishes.multipath is not None:
+            told = (*told, Multipath(Leg.PROXY_REMOTE, multipath))
+        session.connected(peer, 0, multipath=multipath, answers=told)
 
     def closed(self) -> None:
         self._session.refuse(ReplyCode.GENERAL_FAILURE)
@@ -219,16 +223,16 @@ class Bind:
             raise
         return sock
 
-    def _answers(self, sock: SocketType, backlog: int) -> tuple[StackOption, ...]:
+    def _answers(self, sock: SocketType, backlog: int) -> Options:
         wishes = self._wishes
-        told = list(answers(sock, wishes.remote, Leg.PROXY_REMOTE))
+        told = [*self._session.client_leg(), *answers(sock, wishes.remote, Leg.PROXY_REMOTE)]
         if wishes.multipath is not None:
             told.append(Multipath(Leg.PROXY_REMOTE, sock.proto == IPPROTO_MPTCP))
         if wishes.backlog is not None:
             told.append(ListenBacklog(Leg.PROXY_REMOTE, backlog))
         return tuple(told)
 
-    def _wait(self, told: Address, port: int, options: tuple[StackOption, ...]) -> None:
+    def _wait(self, told: Address, port: int, options: Options) -> None:
         """The first reply. Who only holds a door open does not wait at it."""
         assert self._door is not None
         session = self._session

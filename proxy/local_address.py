@@ -51,8 +51,13 @@ def told_host(session: Session, bound: str, towards: str = "") -> str:
         return bound
     family = family_of(bound)
     outward = source_towards(towards) if towards else outward_host(family, session.worker.options.outward.sources)
-    reached = plain(reached_at(session.client)[0])
-    return outward or (reached if family_of(reached) is family else bound)
+    if outward is not None:
+        return outward
+    try:
+        reached = plain(reached_at(session.client)[0])
+    except OSError:  # a client behind TLS that has gone already
+        return bound
+    return reached if family_of(reached) is family else bound
 
 
 def _source(family: int, address: tuple[Any, ...]) -> tuple[Any, ...] | None:

@@ -270,14 +270,16 @@ class Session:
         """What the operation reply says of the stack on both legs."""
         if front.speaks_draft04:
             return connect_answers_draft04(multipath=multipath, in_syn=attempt.in_syn)
-        wishes = self._wishes
-        if wishes is NO_WISHES:
+        if self._wishes is NO_WISHES:
             return ()
-        told = attempt.answers(remote, multipath=multipath)
+        return (*self.client_leg(), *attempt.answers(remote, multipath=multipath))
+
+    def client_leg(self) -> Options:
+        """Do to the client's connection what was wished for it, and say how that came out."""
         if self.wire.family not in (AF_INET, AF_INET6):  # handed over from behind the TLS of another worker
-            return told
-        apply(self.wire, wishes.client)
-        return (*answers_of(self.wire, wishes.client, Leg.CLIENT_PROXY), *told)
+            return ()
+        apply(self.wire, self._wishes.client)
+        return answers_of(self.wire, self._wishes.client, Leg.CLIENT_PROXY)
 
     def connected(
         self, remote: SocketType, mask: int, *, multipath: bool, answers: Options = (), early: bytes = b""
