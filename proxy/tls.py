@@ -257,8 +257,11 @@ class Termination:
         """All that the session said has been sent."""
         if self._session_gone or self._up_ended:
             self._close()
-        else:
+            return
+        try:
             self._socket.shutdown(SHUT_WR)
+        except OSError:  # it has just gone
+            self.cut()
 
 
 class _PairEvents:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import ssl
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from codec.client import ClientConnection
+from codec.errors import RemoteProtocolError
 from codec.reply import ReplyCode
 from proxy import certificate
 from proxy.log import Log
@@ -26,6 +28,7 @@ from tests.proxy.peers import (
     MakeRequest,
     Tunnel,
     connected_socket,
+    echo,
     listening_socket,
     receive_all,
     receive_unevenly,
@@ -267,7 +270,12 @@ def test_a_client_that_leaves_the_last_octets_unread_is_cut_in_time(tls: Tls) ->
 
 
 def descriptors(proxy: RunningProxy) -> int:
-    return len(list(Path(f"/proc/{proxy.workers[0]}/fd").iterdir()))
+    """Without the pipes that the pool keeps."""
+    count = 0
+    for path in Path(f"/proc/{proxy.workers[0]}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed since it was listed
+            count += not str(path.readlink()).startswith("pipe:")
+    return count
 
 
 def test_many_connections_leave_nothing_behind(proxy: RunningProxy, tls: Tls, echo_port: int) -> None:
@@ -284,6 +292,66 @@ def test_many_connections_leave_nothing_behind(proxy: RunningProxy, tls: Tls, ec
         last = one()
     proxy.connection(client=f"127.0.0.1:{last[1]}")
     assert eventually(lambda: descriptors(proxy) <= before)
+
+
+def misbehave(address: tuple[str, int], tls: Tls, port: int, seed: int) -> None:
+    """A client that stops, breaks or babbles at a random moment."""
+    chance = random.Random(seed)
+    with connected_socket(address) as sock, suppress(OSError, ssl.SSLError, RemoteProtocolError):
+        what = chance.choice(["garbage", "broken hello", "nothing", *["tls"] * 7])
+        if what == "garbage":
+            sock.sendall(chance.randbytes(200))
+        elif what == "broken hello":
+            sock.sendall(b"\x16\x03\x01\x02\x00\x01" + chance.randbytes(200))
+        elif what == "tls":
+            client = TlsClient(sock, tls.certificate)
+            if chance.random() < 0.2:
+                chance.choice((client, sock)).sendall(chance.randbytes(50))
+            else:
+                request: MakeRequest = chance.choice((socks5_request, socks6_request))
+                Tunnel(client, request("127.0.0.1", port))  # type: ignore[arg-type]
+                client.sendall(chance.randbytes(chance.randrange(1, 200_000)))
+                steps: list[Callable[[], object]] = [client.end, lambda: client.recv(100_000), lambda: client.recv(1)]
+                for step in chance.sample(steps, 2):
+                    step()
+        if chance.random() < 0.5:
+            reset(sock)
+
+
+def test_whatever_clients_and_hosts_do_leaves_nothing_behind(tls: Tls) -> None:
+    chance = random.Random(7)
+
+    def serve(connection: socket.socket) -> None:
+        with suppress(OSError):
+            what = chance.choice(["reset", "say", "end", "echo"])
+            if what == "reset":
+                reset(connection)
+            elif what == "echo":
+                echo(connection)
+            else:
+                connection.sendall(bytes(chance.randrange(1, 300_000)))
+                if what == "end":
+                    connection.shutdown(socket.SHUT_WR)
+                    connection.recv(100_000)
+
+    short = ("--set", "timeouts={handshake=2,idle=2,half_closed=1}")
+    with serving(serve) as port, RunningProxy(*arguments(tls), *short) as proxy, ThreadPoolExecutor(8) as pool:
+        before = descriptors(proxy)
+        list(pool.map(lambda seed: misbehave(proxy.address, tls, port, seed), range(200)))
+        assert eventually(lambda: descriptors(proxy) <= before)
+        assert not [line for line in proxy.lines if line["event"] == "defect"]
+
+
+def test_draining_has_a_deadline(tls: Tls, echo_port: int) -> None:
+    with (
+        RunningProxy(*arguments(tls), "--set", "timeouts.drain=0.2") as proxy,
+        tls_connection(proxy.address, tls.certificate) as client,
+    ):
+        through(client, socks5_request("127.0.0.1", echo_port))
+        proxy.signal(signal.SIGTERM)
+        with pytest.raises(ConnectionResetError):
+            client.recv(1)
+        assert proxy.wait() == 0
 
 
 def test_connections_may_end_while_the_proxy_drains(tls: Tls, echo_port: int) -> None:
