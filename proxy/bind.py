@@ -236,6 +236,7 @@ class Bind:
         """The first reply. Who only holds a door open does not wait at it."""
         assert self._door is not None
         session = self._session
+        session.worker.counters.replied(ReplyCode.SUCCEEDED)
         if not self._front.granted(told, port, options):
             session.end("client reset")
         elif self._key is None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from codec import socks5
 from codec.address import Address, AddressType
+from codec.reply import ReplyCode
 from proxy.association import Association
 from proxy.datagrams import HEADROOM, PER_TURN, buffer, view
 from proxy.local_address import family_of, plain, reached_at
@@ -53,6 +54,7 @@ class Socks5Association(Association):
             session.refuse(reply_code(error.errno or 0))
             return
         session.worker.loop.add(sock.fileno(), FromClient(self, sock), EPOLLIN)
+        session.worker.counters.replied(ReplyCode.SUCCEEDED)
         if front.granted(Address.of(plain(local[0])), sock.getsockname()[1], ()):
             self.ready(session.client_events | EPOLLIN)
         else:

@@ -96,6 +96,7 @@ class Socks6Association(Association):
         early = front.early_data()
         port = sock.getsockname()[1]
         init = udp.encode_udp(udp.AssociationInit(self.id), self._version)
+        worker.counters.replied(ReplyCode.SUCCEEDED)
         if not front.granted(Address.of(told_host(session, host)), port, told, behind=init):
             session.end("client reset")
         elif self._received(early):
