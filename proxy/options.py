@@ -140,6 +140,8 @@ class Outward:
     """Addresses of this host to begin connections from, in turn, when the first leads nowhere: one for each uplink."""
     happy_eyeballs_delay: float = 0.25
     """Seconds until the next address of a name is tried beside the one before (RFC 8305)."""
+    nameserver: HostPort | None = None
+    """Whom SOCKSv6 clients ask that use the proxy's DNS service; by default the first of this host's resolv.conf."""
     via: HostPort | None = None
     """The SOCKSv6 proxy to go through (socksifier only)."""
 

@@ -10,22 +10,21 @@ from struct import pack
 from time import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from codec.address import ANY_IPV4, Address, AddressType
+from codec.address import ANY_IPV4, Address
 from codec.command import Command
 from codec.reply import ReplyCode
 from codec.socks6.option_list import Options
 from codec.socks6.stack import Leg
 from proxy.bind import Bind
+from proxy.connecting import Connecting
 from proxy.handshake import Handshake
 from proxy.log import Record
-from proxy.mptcp import IPPROTO_MPTCP, is_multipath
-from proxy.outward import Attempt
+from proxy.mptcp import IPPROTO_MPTCP
 from proxy.redirect import Redirected
 from proxy.relay import READABLE, Flow
-from proxy.resolver import Candidates, Question, candidate
 from proxy.socks5_association import Socks5Association
 from proxy.socks6_association import Socks6Association
-from proxy.stack import NO_WISHES, Wishes, apply, connect_answers_draft04, wishes_of
+from proxy.stack import NO_WISHES, Wishes, apply, wishes_of
 from proxy.stack import answers as answers_of
 from proxy.via import ViaHandshake
 
@@ -35,11 +34,6 @@ if TYPE_CHECKING:
     from proxy.worker import Worker
 
 _CLOSE_WITH_RESET = pack("ii", 1, 0)
-
-
-def is_address(destination: Address) -> bool:
-    """Whether there is no name to resolve."""
-    return destination.type is not AddressType.DOMAIN_NAME
 
 
 class Stage(Enum):
@@ -85,7 +79,7 @@ class Session:
     """Holds what the stages share. It handles the client's events itself while the remote host is being reached."""
 
     __slots__ = (
-        "_down", "_down_counted", "_early", "_question", "_reach", "_remote", "_requested", "_service", "_started",
+        "_down", "_down_counted", "_reach", "_remote", "_requested", "_service", "_started",
         "_up", "_up_counted", "_wishes", "client", "client_events", "command", "destination", "front", "multipath",
         "peer", "port", "protocol", "socks6_session", "stage", "user", "waiting_since", "wire", "worker",
     )  # fmt: skip
@@ -109,9 +103,6 @@ class Session:
         self.destination: Address | None = None
         self.port = 0
         self._wishes = NO_WISHES
-        self._question: Question | None = None
-        self._early = b""
-        """What the client sent behind its request, where the SYN to the remote host may carry it."""
         self.multipath = False
         self.client_events = 0
         """What happened to the client while nobody read from it."""
@@ -178,20 +169,20 @@ class Session:
         self.front = None
 
     def connect(self) -> None:
-        """Reach `destination` and `port`, or the proxy that is to do it."""
-        worker, via = self.worker, self.worker.options.outward.via
-        destination = self.destination
+        """Reach the destination, or the proxy that is to do it."""
+        destination, front = self.destination, self.front
         assert destination is not None
+        assert front is not None
         self.stage = Stage.CONNECTING
-        self.waiting_since = worker.loop.now
-        worker.loop.handlers[self.client.fileno()] = self
-        target = Address.of(via.host) if via is not None else destination
-        if not (self._permits(destination.host) if is_address(destination) else self._may_ask()):
-            self.refuse(ReplyCode.NOT_ALLOWED)
-        elif is_address(target):
-            self.answered((candidate(target.host),))
-        else:
-            self._question = worker.resolver.ask(target.name_octets, self)
+        self.waiting_since = self.worker.loop.now
+        self.worker.loop.handlers[self.client.fileno()] = self
+        connecting = self._reach = Connecting(self, front, destination, self._wishes)
+        connecting.begin()
+
+    def go_on(self, handshake: ViaHandshake, mask: int) -> None:
+        """The next proxy is reached: tell it where to go."""
+        self._reach = handshake
+        handshake.begin(mask)
 
     def _handshake(self) -> Handshake:
         assert isinstance(self.front, Handshake)
@@ -206,74 +197,6 @@ class Session:
         else:
             Socks6Association(self, front.spoken.version).begin(front, wishes)
 
-    def _permits(self, address: str | None) -> bool:
-        """Whether the rules let this client go to the address, by the name that it gave."""
-        destination = self.destination
-        assert destination is not None
-        name = None if is_address(destination) else destination.host
-        return self.worker.policy.decide(
-            self.peer[0], self.user, Command(self.command), name=name, address=address, port=self.port
-        )
-
-    def _may_ask(self) -> bool:
-        if self.worker.options.outward.via is not None:  # the next proxy resolves the name, and judges the address
-            return self._permits(None)
-        return self.worker.policy.may_ask(self.peer[0], self.user, Command(self.command))
-
-    def unanswered(self, code: ReplyCode) -> None:
-        """Nobody could tell in time what the name means."""
-        if self.stage is Stage.CONNECTING:
-            self.refuse(code)
-
-    def answered(self, found: Candidates) -> None:
-        """Connect to one of these addresses, as far as the rules permit."""
-        if self.stage is not Stage.CONNECTING:
-            return
-        via, destination, wishes = self.worker.options.outward.via, self.destination, self._wishes
-        assert destination is not None
-        if via is not None:
-            attempt = Attempt(self, found, via.port, by_name=not is_address(Address.of(via.host)))
-        else:
-            permitted = [one for one in found if self._permits(one[1])]
-            if found and not permitted:
-                self.refuse(ReplyCode.NOT_ALLOWED)
-                return
-            if wishes.fast_open is not None:
-                assert self.front is not None
-                self._early = self.front.early_data()
-            by_name = not is_address(destination)
-            attempt = Attempt(self, permitted, self.port, wishes=wishes, by_name=by_name, early=self._early)
-        if not found:
-            self.refuse(ReplyCode.HOST_UNREACHABLE)
-            return
-        self._reach = attempt
-        attempt.begin()
-
-    def reached(self, remote: SocketType, mask: int) -> None:
-        """An outward connection stands; `mask` is what has happened to it already."""
-        if self.worker.options.outward.via is not None:
-            assert self.destination is not None
-            handshake = ViaHandshake(self, remote, self.destination, self.port)
-            self._reach = handshake
-            handshake.begin(mask)
-            return
-        attempt = self._reach
-        assert isinstance(attempt, Attempt)
-        multipath = is_multipath(remote)
-        answers: Options = ()
-        if isinstance(self.front, Handshake):
-            answers = self._answers(attempt, self.front, remote, multipath=multipath)
-            self._early = self._early[attempt.in_syn :]
-        self.connected(remote, mask, multipath=multipath, answers=answers)
-
-    def _answers(self, attempt: Attempt, front: Handshake, remote: SocketType, *, multipath: bool) -> Options:
-        """What the operation reply says of the stack on both legs."""
-        if front.speaks_draft04:
-            return connect_answers_draft04(multipath=multipath, in_syn=attempt.in_syn)
-        if self._wishes is NO_WISHES:
-            return ()
-        return (*self.client_leg(), *attempt.answers(remote, multipath=multipath))
-
     def client_leg(self) -> Options:
         """Do to the client's connection what was wished for it, and say how that came out."""
         if self.wire.family not in (AF_INET, AF_INET6):  # handed over from behind the TLS of another worker
@@ -282,9 +205,19 @@ class Session:
         return answers_of(self.wire, self._wishes.client, Leg.CLIENT_PROXY)
 
     def connected(
-        self, remote: SocketType, mask: int, *, multipath: bool, answers: Options = (), early: bytes = b""
+        self,
+        remote: SocketType,
+        mask: int,
+        *,
+        multipath: bool,
+        answers: Options = (),
+        unsent: bytes = b"",
+        early: bytes = b"",
     ) -> None:
-        """The remote host is there: tell the client, and relay. `early` is what it has sent already."""
+        """The remote host is there: tell the client, and relay.
+
+        `unsent` came from the client and is to go first; `early` is what the remote host has sent already.
+        """
         self.stage = Stage.RELAYING
         self._reach = self._service = None
         self._remote = remote
@@ -306,8 +239,7 @@ class Session:
         if not front.connected(remote, answers):
             self.end("client reset", reset=True)
             return
-        if data := self._early + front.early_data():
-            self._early = b""
+        if data := unsent + front.early_data():
             up.offer(data)
         if early:
             down.offer(early)
@@ -351,10 +283,8 @@ class Session:
             elif waited > (timeouts.half_closed if up.ended or down.ended else timeouts.idle):
                 self.end("idle", reset=True)
         elif self.stage is Stage.CONNECTING and waited > timeouts.connect:
-            if self._reach is not None:
-                self._reach.expired()
-            else:
-                self.refuse(ReplyCode.TIMED_OUT)
+            assert self._reach is not None
+            self._reach.expired()
         elif self._service is not None:
             self._count(*self._service.octets)
             self._service.check_timeout(now)
@@ -379,8 +309,6 @@ class Session:
             if reset:
                 self._remote.setsockopt(SOL_SOCKET, SO_LINGER, _CLOSE_WITH_RESET)
             worker.loop.bury(self._remote)
-        if self._question is not None:
-            self._question.forget(self)
         if self._reach is not None:
             self._reach.cancel()
         if self._service is not None:

@@ -22,6 +22,7 @@ from proxy.log import Log, Record
 from proxy.loop import Loop
 from proxy.metrics import Counters
 from proxy.mptcp import OutwardSockets
+from proxy.nameserver import nameserver
 from proxy.options import Listen, Mode, Options
 from proxy.pipes import PipePool
 from proxy.plain import DESCRIPTORS as TLS_DESCRIPTORS
@@ -70,6 +71,7 @@ class Worker:
         self._sweep_seconds = min(SWEEP_SECONDS, min(astuple(options.timeouts)) / 4)
         self._next_sweep = 0.0
         self.log = Log(options.operations.log)
+        self.nameserver = nameserver(options.outward.nameserver)
         self.resolver = Resolver(self.loop, options.timeouts)
         self.sockets = OutwardSockets(multipath=options.outward.mptcp, sources=options.outward.sources)
         self.policy = Policy(options.rules, options.outward)

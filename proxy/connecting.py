@@ -1,0 +1,172 @@
+"""A CONNECT on its way: from the destination that the client named to the connection that it gets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from socket import SocketType
+from typing import TYPE_CHECKING
+
+from codec.address import Address, AddressType
+from codec.command import Command
+from codec.reply import ReplyCode
+from codec.socks6.option_list import Options
+from proxy.handshake import Handshake
+from proxy.mptcp import is_multipath
+from proxy.nameserver import is_dns_service
+from proxy.outward import Attempt
+from proxy.resolver import Candidate, Candidates, Question, candidate
+from proxy.stack import NO_WISHES, Wishes, connect_answers_draft04
+from proxy.via import ViaHandshake
+
+if TYPE_CHECKING:
+    from proxy.session import Front, Session
+    from proxy.worker import Worker
+
+
+def is_address(destination: Address) -> bool:
+    """Whether there is no name to resolve."""
+    return destination.type is not AddressType.DOMAIN_NAME
+
+
+class Connecting:
+    """Resolves, asks the rules, connects, and tells the session `connected` or `refuse`."""
+
+    __slots__ = (
+        "_attempt",
+        "_destination",
+        "_early",
+        "_front",
+        "_is_over",
+        "_question",
+        "_session",
+        "_wishes",
+        "worker",
+    )
+
+    def __init__(self, session: Session, front: Front, destination: Address, wishes: Wishes) -> None:
+        self.worker: Worker = session.worker
+        self._session = session
+        self._front = front
+        self._destination = destination
+        self._wishes = wishes
+        self._early = b""
+        """What the client sent behind its request, where the SYN to the remote host may carry it."""
+        self._question: Question | None = None
+        self._attempt: Attempt | None = None
+        self._is_over = False
+
+    @property
+    def waiting_since(self) -> float:
+        """The session's: every way that is tried has the timeout for itself."""
+        return self._session.waiting_since
+
+    @waiting_since.setter
+    def waiting_since(self, moment: float) -> None:
+        self._session.waiting_since = moment
+
+    def begin(self) -> None:
+        """Reach the destination, or the proxy that is to do it."""
+        session, destination, via = self._session, self._destination, self.worker.options.outward.via
+        if via is None and session.protocol == "socks6" and is_dns_service(destination, session.port):
+            self._connect_to_nameserver()
+            return
+        target = Address.of(via.host) if via is not None else destination
+        if not (self._permits(destination.host) if is_address(destination) else self._may_ask()):
+            session.refuse(ReplyCode.NOT_ALLOWED)
+        elif is_address(target):
+            self.answered((candidate(target.host),))
+        else:
+            self._question = self.worker.resolver.ask(target.name_octets, self)
+
+    def answered(self, found: Candidates) -> None:
+        """Connect to one of these addresses, as far as the rules permit."""
+        if self._is_over:
+            return
+        session, via = self._session, self.worker.options.outward.via
+        if not found:
+            session.refuse(ReplyCode.HOST_UNREACHABLE)
+        elif via is not None:
+            self._try(Attempt(self, found, via.port, by_name=not is_address(Address.of(via.host))))
+        elif permitted := [one for one in found if self._permits(one[1])]:
+            self._try(self._attempt_at(permitted))
+        else:
+            session.refuse(ReplyCode.NOT_ALLOWED)
+
+    def unanswered(self, code: ReplyCode) -> None:
+        """Nobody could tell in time what the name means."""
+        if not self._is_over:
+            self._session.refuse(code)
+
+    def reached(self, remote: SocketType, mask: int) -> None:
+        """An outward connection stands; `mask` is what has happened to it already."""
+        # Let go of, so that no reference cycle is left for the collector.
+        session, attempt, self._attempt = self._session, self._attempt, None
+        assert attempt is not None
+        if self.worker.options.outward.via is not None:
+            session.go_on(ViaHandshake(session, remote, self._destination, session.port), mask)
+            return
+        multipath = is_multipath(remote)
+        answers = self._answers(attempt, remote, multipath=multipath)
+        early = self._early[attempt.in_syn :]
+        session.connected(remote, mask, multipath=multipath, answers=answers, unsent=early)
+
+    def refuse(self, code: ReplyCode) -> None:
+        self._session.refuse(code)
+
+    def expired(self) -> None:
+        """The session has waited for too long."""
+        if self._attempt is not None:
+            self._attempt.expired()
+        else:
+            self._session.refuse(ReplyCode.TIMED_OUT)
+
+    def cancel(self) -> None:
+        """The client has gone."""
+        self._is_over = True
+        if self._question is not None:
+            self._question.forget(self)
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            attempt.cancel()
+
+    def crashed(self, error: Exception) -> None:
+        self._session.crashed(error)
+
+    def _connect_to_nameserver(self) -> None:
+        """To the server that this proxy itself asks, wherever it is: the rule about loopback is not meant for it."""
+        session, server = self._session, self.worker.nameserver
+        if server is None or not self.worker.policy.may_ask(session.peer[0], session.user, Command.CONNECT):
+            session.refuse(ReplyCode.CONNECTION_REFUSED)
+        else:
+            self._try(Attempt(self, (candidate(server.host),), server.port))
+
+    def _attempt_at(self, permitted: Sequence[Candidate]) -> Attempt:
+        wishes, by_name = self._wishes, not is_address(self._destination)
+        if wishes.fast_open is not None:
+            self._early = self._front.early_data()
+        return Attempt(self, permitted, self._session.port, wishes=wishes, by_name=by_name, early=self._early)
+
+    def _try(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        attempt.begin()
+
+    def _permits(self, address: str | None) -> bool:
+        """Whether the rules let this client go to the address, by the name that it gave."""
+        session, destination = self._session, self._destination
+        name = None if is_address(destination) else destination.host
+        return self.worker.policy.decide(
+            session.peer[0], session.user, Command.CONNECT, name=name, address=address, port=session.port
+        )
+
+    def _may_ask(self) -> bool:
+        if self.worker.options.outward.via is not None:  # the next proxy resolves the name, and judges the address
+            return self._permits(None)
+        return self.worker.policy.may_ask(self._session.peer[0], self._session.user, Command.CONNECT)
+
+    def _answers(self, attempt: Attempt, remote: SocketType, *, multipath: bool) -> Options:
+        """What the operation reply says of the stack on both legs."""
+        if isinstance(self._front, Handshake) and self._front.speaks_draft04:
+            return connect_answers_draft04(multipath=multipath, in_syn=attempt.in_syn)
+        if self._wishes is NO_WISHES:
+            return ()
+        return (*self._session.client_leg(), *attempt.answers(remote, multipath=multipath))
