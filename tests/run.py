@@ -26,7 +26,7 @@ WITH_GUEST = ("-m", "vm", "-v")
 def run_tests(lab: Lab, *, fast: bool, only: str) -> int:
     """Run the tests (with `fast`, those that need no guest; with `only`, those that match) and return an exit code."""
     chosen = ("-k", only) if only else ()
-    measured = () if only else MEASURED
+    measured = () if only or fast else MEASURED
     kind = FAST if fast else "not vm"
     codes = [
         _pytest(lab, CODEC, "-m", kind, *WITHOUT_GUEST, *measured, *chosen),

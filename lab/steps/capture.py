@@ -18,11 +18,26 @@ echo $! >"$2.pid"
 IS_RUNNING = """
 pid=$(cat "$1.pid" 2>/dev/null) && tr '\\0' '\\n' 2>/dev/null <"/proc/$pid/cmdline" | grep -qxF -- "$1"
 """
+# What waits for it in the kernel, tcpdump leaves there when it is interrupted. SIGUSR1 makes it count in its log, and
+# between two answers it reads on: when they are equal it has caught up. While packets keep coming they never are, so
+# there is an end to it.
+CATCH_UP = """
+  counted=
+  for _ in $(seq 15); do
+    lines=$(wc -l <"$1.log")
+    kill -USR1 "$pid"
+    for _ in $(seq 20); do [ "$(wc -l <"$1.log")" = "$lines" ] || break; sleep 0.05; done
+    [ "$(tail -n 1 "$1.log")" != "$counted" ] || break
+    counted=$(tail -n 1 "$1.log")
+    sleep 0.05
+  done
+"""
 # A process that has ended has no arguments any more, though its number may stay until init looks after it.
 STOP = (
     IS_RUNNING.strip()
-    + """ && {
-  kill -INT "$pid"
+    + " && {"
+    + CATCH_UP
+    + """  kill -INT "$pid"
   for _ in $(seq 100); do grep -qs . "/proc/$pid/cmdline" || break; sleep 0.05; done
   ! grep -qs . "/proc/$pid/cmdline" || kill -KILL "$pid"
 }

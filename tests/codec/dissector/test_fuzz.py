@@ -19,7 +19,10 @@ from tests.codec.dissector.conversations import (
     NEGOTIATION,
     NEGOTIATION_04,
     Turns,
+    authenticated,
+    operated,
     play,
+    request,
 )
 from tests.codec.dissector.tshark import Tshark
 
@@ -82,3 +85,18 @@ def test_packets_that_were_cut_are_no_error(tshark: Tshark, tmp_path: Path, snap
     text = tshark.run(path, "-V", "-O", "socks6", "-2")
     assert "[Malformed Packet: SOCKSv6]" not in text
     assert snap_length < 60 or "The capture, or what was reassembled, ends before the message does" in text
+
+
+@pytest.mark.parametrize("option", ["tcp.desegment_tcp_streams:TRUE", "tcp.desegment_tcp_streams:FALSE"])
+def test_exceptions_of_the_dissectors_inside_do_not_add_up(tshark: Tshark, tmp_path: Path, option: str) -> None:
+    """A few hundred that leave through Lua would be the end of every dissector in Lua."""
+    chance = random.Random(7)
+    capture = Capture()
+    for _ in range(400):
+        for port in (53, 80, 443, 1883):
+            connection = capture.connection().client(request(port=port)).server(authenticated() + operated())
+            connection.client(b"\x01\x01" + chance.randbytes(80)).server(
+                b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n"
+            )
+    path = capture.write(tmp_path / "exceptions.pcap", snap_length=100)
+    assert "The capture ends before the data do" in tshark.run(path, "-V", "-O", "socks6", "-o", option)

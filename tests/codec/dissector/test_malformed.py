@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from codec.address import Address, AddressType
 from codec.command import Command
 from codec.method import AuthenticationMethod
@@ -27,6 +29,8 @@ from tests.codec.dissector.conversations import (
     request,
 )
 from tests.codec.dissector.tshark import Tshark, merged
+
+pytestmark = pytest.mark.slow
 
 NOBODY = bytes(4)
 OFFERED = request(options=(METHODS,))

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from codec import socks5
 from codec.address import Address
 from tests.codec.dissector.capture import Capture
 from tests.codec.dissector.conversations import GET, NEGOTIATION, QUERY, authenticated, operated, play, request
 from tests.codec.dissector.tshark import Tshark, merged
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_tunnel_through_a_tunnel_shows_both(tshark: Tshark, tmp_path: Path) -> None:
