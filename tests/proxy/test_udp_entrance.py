@@ -12,7 +12,7 @@ import pytest
 from codec.address import Address
 from codec.socks6.udp import AssociationConfirmation, Datagram
 from tests.proxy.associations import Socks6Association, datagram_socket, receive_from, socks6_association
-from tests.proxy.peers import receive_all
+from tests.proxy.peers import listening_socket, receive_all
 from tests.proxy.running import LOOPBACK, ONE_WORKER, RunningProxy
 
 TRANSPORTS = pytest.mark.parametrize("transport", ["tcp", "udp"])
@@ -97,12 +97,14 @@ def test_associations_go_on_after_a_reload(remote: socket.socket) -> None:
 
 
 def test_a_port_that_another_has_for_udp_is_served_over_tcp_all_the_same(remote: socket.socket) -> None:
-    listen = ("serve", "--listen", f"127.0.0.1:{port_of(remote)}", "--workers", "1", *LOOPBACK)
-    with RunningProxy(*listen) as proxy, datagram_socket() as other:
-        assert proxy.wait_for(lambda line: line["event"] == "no udp")["why"] == "Address already in use"
-        with socks6_association(proxy.address) as association:
-            association.send_over_tcp("127.0.0.1", port_of(other), b"hello")
-            assert receive_from(other)[0] == b"hello"
+    with listening_socket() as free, datagram_socket(port=port_of(free)) as taken:
+        free.close()
+        listen = ("serve", "--listen", f"127.0.0.1:{port_of(taken)}", "--workers", "1", *LOOPBACK)
+        with RunningProxy(*listen) as proxy:
+            assert proxy.wait_for(lambda line: line["event"] == "no udp")["why"] == "Address already in use"
+            with socks6_association(proxy.address) as association:
+                association.send_over_tcp("127.0.0.1", port_of(remote), b"hello")
+                assert receive_from(remote)[0] == b"hello"
 
 
 def test_a_proxy_on_all_addresses_answers_from_the_one_it_was_asked_at(remote: socket.socket) -> None:
