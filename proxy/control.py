@@ -28,7 +28,7 @@ from socket import (
 )
 from typing import TYPE_CHECKING, Any
 
-from proxy.log import Record
+from proxy.log import Log, Record
 from proxy.loop import LISTENER_EVENTS, Loop
 from proxy.options import StartError
 
@@ -40,6 +40,7 @@ MOST_ASKERS = 4
 LINES_PER_TURN = 64
 ASKING_SECONDS = 10.0
 """For which an answer may stay unread."""
+RETRY_SECONDS = 1.0
 LONGEST_PATH = 107
 """Octets of a UNIX socket's path (unix(7))."""
 _SOCKET_NAME = re.compile(r"worker-([0-9]+)\.sock")
@@ -82,9 +83,10 @@ def _is_answered(path: Path) -> bool:
 class Control:
     """A worker's socket in the folder, and the handler of those who connect."""
 
-    def __init__(self, folder: Path, loop: Loop, sessions: Iterable[Session]) -> None:
+    def __init__(self, folder: Path, loop: Loop, log: Log, sessions: Iterable[Session]) -> None:
         """Raises StartError."""
         self.loop = loop
+        self.log = log
         self.askers = 0
         self._sessions = sessions
         self._path = socket_path(folder, os.getpid())
@@ -100,21 +102,31 @@ class Control:
         loop.add(self._socket.fileno(), self, LISTENER_EVENTS)
 
     def close(self) -> None:
-        self.loop.remove(self._socket.fileno())
+        self.loop.handlers.pop(self._socket.fileno(), None)
         self._socket.close()
         self._path.unlink(missing_ok=True)
 
-    def ready(self, _mask: int) -> None:
-        with suppress(OSError):  # it went away, or descriptors are short: `top` asks again
+    def ready(self, mask: int) -> None:
+        """Somebody asks; or (0) it is time to look again."""
+        if not mask:
+            if self._socket.fileno() >= 0:
+                self.loop.add(self._socket.fileno(), self, LISTENER_EVENTS)
+            return
+        try:
             connection, _ = self._socket.accept()
-            asker = SocketType(AF_UNIX, SOCK_STREAM, 0, connection.detach())
-            if self.askers >= MOST_ASKERS:
-                asker.close()
-                return
-            self.askers += 1
-            answer = _Answer(self, asker, tuple(self._sessions))
-            self.loop.add(asker.fileno(), answer)
-            self.loop.call_at(self.loop.now + ASKING_SECONDS, answer)
+        except OSError:
+            # Without descriptors who asks must wait, and the kernel would tell of it again and again.
+            self.loop.remove(self._socket.fileno())
+            self.loop.call_at(self.loop.now + RETRY_SECONDS, self)
+            return
+        asker = SocketType(AF_UNIX, SOCK_STREAM, 0, connection.detach())
+        if self.askers >= MOST_ASKERS:
+            asker.close()
+            return
+        self.askers += 1
+        answer = _Answer(self, asker, tuple(self._sessions))
+        self.loop.add(asker.fileno(), answer)
+        self.loop.call_at(self.loop.now + ASKING_SECONDS, answer)
 
     def crashed(self, error: Exception) -> None:
         raise error
@@ -154,8 +166,8 @@ class _Answer:
         self._control.loop.again(self)
 
     def crashed(self, error: Exception) -> None:
+        self._control.log.defect(error)
         self._end()
-        raise error
 
     def _end(self) -> None:
         self._over = True

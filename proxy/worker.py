@@ -107,7 +107,7 @@ class Worker:
         """Those that take more than one peer, by the session that opened them, and the address and port it was told."""
         self.ports = Ports()
         self.entrance = Entrance(self, listening if options.mode is Mode.SERVE else ())
-        self._control = Control(folder, self.loop, self._connections) if folder is not None else None
+        self._control = Control(folder, self.loop, self.log, self._connections) if folder is not None else None
 
     def run(self, lifeline: int) -> None:
         """Serve until SIGTERM, or until the supervisor's end of `lifeline` closes; then drain."""
@@ -129,7 +129,12 @@ class Worker:
         if most and self._clients[peer[0]] >= most:
             self._turn_away(client, peer, "too many connections from this client")
             return True
-        termination = self._terminate(client) if listener.tls else None
+        try:
+            termination = self._terminate(client) if listener.tls else None
+        except OSError:
+            self._turn_away(client, peer, "no descriptors left")
+            self.pause_accepting()
+            return False
         session = self._session(termination.plain if termination else client, peer)
         session.wire = client
         if self.options.mode is Mode.SERVE:
