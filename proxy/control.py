@@ -14,6 +14,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from select import EPOLLHUP
 from socket import (
@@ -150,7 +151,7 @@ class _Answer:
             self._end()
             return
         if not self._unsent:
-            lines = [_line(one) for one, _ in zip(self._rest, range(LINES_PER_TURN), strict=False)]
+            lines = [_line(one) for one in islice(self._rest, LINES_PER_TURN)]
             if not lines:
                 self._end()
                 return

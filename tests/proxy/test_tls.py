@@ -10,7 +10,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -417,3 +417,16 @@ def test_files_that_cannot_serve_are_told(tmp_path: Path, spoil: Callable[[Tls],
     spoil(tls)
     with pytest.raises(StartError, match=complaint):
         certificate.load(tls)
+
+
+def test_out_of_descriptors_it_goes_on_with_those_it_has(tls: Tls, echo_port: int) -> None:
+    with RunningProxy(*arguments(tls), nofile=64) as proxy, ExitStack() as held:
+        first = held.enter_context(tls_connection(proxy.address, tls.certificate))
+        through(first, socks5_request("127.0.0.1", echo_port))
+        waiting = [held.enter_context(connected_socket(proxy.address)) for _ in range(40)]
+        first.sendall(b"still relayed")
+        assert first.recv(13) == b"still relayed"
+        for sock in waiting:
+            sock.close()
+        with tls_connection(proxy.address, tls.certificate) as client:
+            through(client, socks5_request("127.0.0.1", echo_port))

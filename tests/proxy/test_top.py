@@ -19,8 +19,11 @@ from typing import Any
 import pytest
 
 from proxy import top
-from proxy.control import MOST_ASKERS, prepare_folder, socket_path
+from proxy.control import MOST_ASKERS, Control, prepare_folder, socket_path
+from proxy.log import Log, Record
+from proxy.loop import Loop
 from proxy.options import StartError
+from proxy.session import Stage
 from proxy.top import HOME, Rates, ask, size, table
 from tests.proxy.peers import connected_socket, receive_exactly, socks5_request, tunnel
 from tests.proxy.running import LOOPBACK, ONE_WORKER, PATIENCE, ROOT, RunningProxy
@@ -202,3 +205,61 @@ def test_nobody_who_names_a_destination_commands_the_terminal() -> None:
 )
 def test_sizes_are_short(octets: float, text: str) -> None:
     assert size(octets) == text
+
+
+class ManySessions:
+    """One of very many connections, as the control socket sees it."""
+
+    is_over = False
+    stage = Stage.RELAYING
+
+    def record(self, reason: str) -> Record:
+        return Record(0.0, ("192.0.2.1", 4000), "socks5", "a" * 200, 80, False, 0, 0, 1.0, reason)
+
+
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    made = Loop(tick_seconds=PATIENCE, on_tick=lambda: made.stop())  # noqa: PLW0108 -- it has no name yet
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_an_answer_longer_than_any_buffer_is_sent_as_it_is_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, loop: Loop, *, reads: bool
+) -> None:
+    """Who reads slowly gets all; who does not read is cut."""
+    monkeypatch.setattr("proxy.control.ASKING_SECONDS", PATIENCE if reads else 0.2)
+    control = Control(tmp_path, loop, Log(), [ManySessions()] * 5000)  # type: ignore[list-item]
+    got: list[int] = []
+
+    def read() -> None:
+        with socket.socket(socket.AF_UNIX) as asker:
+            asker.settimeout(PATIENCE)
+            asker.connect(str(socket_path(tmp_path, os.getpid())))
+            if not reads:
+                assert eventually(lambda: control.askers == 1)
+                assert eventually(lambda: control.askers == 0)
+            with asker.makefile() as lines:
+                got.append(sum(1 for _ in lines))
+        loop.post(Stopper(loop))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    loop.run()
+    reader.join(PATIENCE)
+    control.close()
+    assert (got[0] == 5000) == reads
+    assert got[0] > 0
+    assert not list(tmp_path.iterdir())
+
+
+class Stopper:
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+
+    def ready(self, _mask: int) -> None:
+        self._loop.stop()
+
+    def crashed(self, error: Exception) -> None:
+        raise error
