@@ -26,10 +26,9 @@ def load(tls: Tls) -> ssl.SSLContext:
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise StartError(f"tls: {tls.key} is not the key of the certificate {tls.certificate}") from error
-        raise StartError(
-            f"tls: {tls.certificate} must hold a certificate and {tls.key} its key, both in PEM: "
-            f"{error.reason or error.args[-1]}"
-        ) from error
+        if error.reason in (None, "NO_START_LINE"):
+            raise StartError(f"tls: {tls.certificate} must hold a certificate, and {tls.key} its key: PEM") from error
+        raise StartError(f"tls: {tls.certificate} with {tls.key} cannot serve: {error.reason}") from error
     _try(context, chain, tls.certificate)
     return context
 

@@ -21,7 +21,7 @@ from codec.reply import ReplyCode
 from proxy import certificate
 from proxy.log import Log
 from proxy.loop import Loop
-from proxy.options import StartError, Tls
+from proxy.options import Tls
 from proxy.plain import Plain
 from proxy.tls import Termination
 from tests.proxy.peers import (
@@ -396,27 +396,6 @@ def test_options_for_the_client_are_set_on_its_own_socket() -> None:
             plain.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0x28)
             plain.close()
             assert ours.recv(1) == b""
-
-
-@pytest.mark.parametrize(
-    ("spoil", "complaint"),
-    [
-        (lambda tls: tls.certificate.unlink(), "tls.certificate: cannot read .*: No such file"),
-        (lambda tls: tls.key.unlink(), "tls.key: cannot read .*: No such file"),
-        (lambda tls: tls.certificate.write_text("certificate"), "must hold a certificate"),
-        (lambda tls: tls.key.write_text("key"), "must hold a certificate and .* its key, both in PEM"),
-        (lambda tls: certify(tls.key.parent, "other").key.rename(tls.key), "is not the key of the certificate"),
-        (lambda tls: certify(tls.key.parent, days=-1), "certificate has expired"),
-        (lambda tls: certify(tls.key.parent, password=b"secret"), "is encrypted"),
-    ],
-    ids=["no-certificate", "no-key", "not-pem", "key-not-pem", "mismatch", "expired", "encrypted"],
-)
-def test_files_that_cannot_serve_are_told(tmp_path: Path, spoil: Callable[[Tls], object], complaint: str) -> None:
-    tls = certify(tmp_path)
-    certificate.load(tls)
-    spoil(tls)
-    with pytest.raises(StartError, match=complaint):
-        certificate.load(tls)
 
 
 def test_out_of_descriptors_it_goes_on_with_those_it_has(tls: Tls, echo_port: int) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from proxy.options import Tls
@@ -20,9 +20,16 @@ from proxy.tls import RECORD_OCTETS
 from tests.proxy.peers import connected_socket
 
 
-def certify(folder: Path, name: str = "proxy", *, days: int = 1, password: bytes | None = None) -> Tls:
+def certify(
+    folder: Path,
+    name: str = "proxy",
+    *,
+    days: int = 1,
+    password: bytes | None = None,
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | None = None,
+) -> Tls:
     """A certificate that signs itself and is valid for so many days, up to so many days ago if that is negative."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
     ends = now + timedelta(days=days)
