@@ -13,6 +13,8 @@ from proxy import certificate
 from proxy.options import StartError, Tls
 from tests.proxy.tls_client import certify
 
+WEAK = rsa.generate_private_key(65537, 1024)
+
 
 def test_only_tls_1_3_is_spoken(tmp_path: Path) -> None:
     context = certificate.load(certify(tmp_path))
