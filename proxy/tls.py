@@ -57,8 +57,8 @@ class Termination:
     """One client's TLS, and the handler of its socket's events."""
 
     __slots__ = (
-        "_down_ended", "_failed", "_incoming", "_outgoing", "_over", "_owner", "_pair", "_patience", "_session_gone",
-        "_shaking", "_socket", "_tls", "_to_client", "_to_session", "_up_ended", "plain",
+        "_down_ended", "_failed", "_finished", "_incoming", "_outgoing", "_over", "_owner", "_pair", "_patience",
+        "_session_gone", "_shaking", "_socket", "_tls", "_to_client", "_to_session", "_up_ended", "plain",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, sock: SocketType, context: ssl.SSLContext, patience: float) -> None:
@@ -75,7 +75,7 @@ class Termination:
         self._to_client = b""
         self._to_session: bytes = b""
         self._shaking = True
-        self._up_ended = self._down_ended = self._session_gone = self._over = False
+        self._up_ended = self._down_ended = self._finished = self._session_gone = self._over = False
 
     def begin(self, failed: Callable[[str], None]) -> None:
         """Shake hands; `failed` is told why that cannot be, and is to end the session."""
@@ -257,11 +257,11 @@ class Termination:
         """All that the session said has been sent."""
         if self._session_gone or self._up_ended:
             self._close()
-            return
-        try:
-            self._socket.shutdown(SHUT_WR)
-        except OSError:  # it has just gone
-            self.cut()
+        elif not self._finished:
+            self._finished = True
+            # Once only: when the client has ended as well this fails, although what it said is still to be read.
+            with suppress(OSError):
+                self._socket.shutdown(SHUT_WR)
 
 
 class _PairEvents:
