@@ -11,9 +11,10 @@ import paramiko
 from fabric import Config, Connection
 
 from lab.cache import make_folder
+from lab.console import last_lines
 from lab.context import Lab
 from lab.errors import MpsocksError
-from lab.keys import LabKeys, lab_keys
+from lab.keys import lab_keys
 from lab.plan import tap_plan
 from lab.runner import Runner
 
@@ -83,12 +84,13 @@ def guest(lab: Lab) -> Iterator[Guest]:
         print(f"# in the guest ({USER}@{guest_address()}):")
         yield Guest(Runner(lab.host.context), None)
         return
-    with _connected(lab_keys(lab.cache, lab.host)) as connection:
+    with _connected(lab) as connection:
         yield Guest(Runner(connection), connection)
 
 
 @contextmanager
-def _connected(keys: LabKeys) -> Iterator[Connection]:
+def _connected(lab: Lab) -> Iterator[Connection]:
+    keys = lab_keys(lab.cache, lab.host)
     connection = Connection(
         guest_address(),
         user=USER,
@@ -114,7 +116,7 @@ def _connected(keys: LabKeys) -> Iterator[Connection]:
     except (OSError, paramiko.SSHException, EOFError) as error:
         raise MpsocksError(
             f"no SSH connection to the guest at {guest_address()}",
-            why=f"{type(error).__name__}: {error}",
+            why=f"{type(error).__name__}: {error}; the guest's console says last:\n{last_lines(lab.console)}",
             hint="start it with `invoke boot-vm` or `invoke boot-socks`; `invoke status` shows what stands",
         ) from error
     try:

@@ -253,6 +253,7 @@ def test_an_unknown_path_is_an_error(proxy: RunningProxy) -> None:
         scrape(proxy, "/metrics/")
 
 
+@pytest.mark.slow
 def test_who_says_nothing_is_cut_and_more_than_a_few_are_not_heard(proxy: RunningProxy) -> None:
     with ExitStack() as held:
         silent = [held.enter_context(connected_socket(metrics_address(proxy))) for _ in range(MOST_REQUESTS)]

@@ -83,6 +83,7 @@ def test_a_reload_whose_workers_do_not_begin_changes_nothing(
         assert serves(proxy, echo_port)
 
 
+@pytest.mark.slow
 def test_a_worker_that_cannot_be_replaced_is_tried_again(tmp_path: Path, echo_port: int) -> None:
     with spoilt(tmp_path / "how") as proxy:
         (tmp_path / "how").write_text("crash")

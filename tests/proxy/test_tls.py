@@ -103,6 +103,7 @@ def test_no_octet_is_lost_either_way_and_ends_are_passed_on(proxy: RunningProxy,
     assert digests == {"server sent": received, "server received": client_sent}
 
 
+@pytest.mark.slow
 def test_a_slow_reader_costs_little_memory_and_loses_nothing(proxy: RunningProxy, tls: Tls) -> None:
     octets = 64 * MIB
     stuck, digests = threading.Event(), []
@@ -269,6 +270,7 @@ def misbehave(address: tuple[str, int], tls: Tls, port: int, seed: int) -> None:
             reset(sock)
 
 
+@pytest.mark.slow
 def test_whatever_clients_and_hosts_do_leaves_nothing_behind(tls: Tls) -> None:
     chance = random.Random(7)
 

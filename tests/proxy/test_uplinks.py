@@ -20,7 +20,7 @@ from tests.proxy.peers import receive_exactly
 from tests.proxy.reaching import Reaching, reaching
 from tests.proxy.uplinks import NOWHERE, SERVER, SOURCES, Uplinks, two_uplinks
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.slow]
 EITHER_FAMILY = pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6], ids=["ipv4", "ipv6"])
 EITHER_PROTOCOL = pytest.mark.parametrize("multipath", [False, True], ids=["tcp", "mptcp"])
 EARLY = bytes(range(256)) * 40
