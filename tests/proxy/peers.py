@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import cycle, islice
 from time import sleep
 
 from codec import socks5
@@ -22,6 +24,10 @@ from codec.socks6.option_list import Options
 from tests.proxy.running import PATIENCE
 
 IPPROTO_MPTCP = 262
+# Below those that the kernel chooses from; each process that runs tests has a range for itself.
+_PORTS = 7_000
+_first_port = 10_000 + _PORTS * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_client_ports = cycle(range(_first_port, _first_port + _PORTS))
 Serve = Callable[[socket.socket], None]
 MakeRequest = Callable[..., ClientConnection]
 
@@ -134,11 +140,22 @@ def connected_socket(address: tuple[str, int], *, multipath: bool = False) -> so
     sock = socket.socket(family, socket.SOCK_STREAM, IPPROTO_MPTCP if multipath else 0)
     sock.settimeout(PATIENCE)
     try:
+        bind_to_new_port(sock)
         sock.connect(address)
     except OSError:
         sock.close()
         raise
     return sock
+
+
+def bind_to_new_port(sock: socket.socket) -> None:
+    """To a port that no client had before: tests find their lines in the log by it, and the kernel gives some twice."""
+    host = "::" if sock.family == socket.AF_INET6 else ""
+    for port in islice(_client_ports, _PORTS):
+        with suppress(OSError):  # somebody else has it
+            sock.bind((host, port))
+            return
+    raise AssertionError("there are no ports left")
 
 
 def receive_exactly(sock: socket.socket, count: int) -> bytes:
