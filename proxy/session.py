@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from errno import ETIMEDOUT
 from select import EPOLLERR, EPOLLHUP
-from socket import AF_INET, AF_INET6, IPPROTO_TCP, SO_LINGER, SOL_SOCKET, TCP_NODELAY, SocketType
+from socket import IPPROTO_TCP, SO_LINGER, SOL_SOCKET, TCP_NODELAY, SocketType
 from struct import pack
 from time import time
 from typing import TYPE_CHECKING, Any, Protocol
@@ -81,7 +81,7 @@ class Session:
     __slots__ = (
         "_down", "_down_counted", "_reach", "_remote", "_requested", "_service", "_started",
         "_up", "_up_counted", "_wishes", "client", "client_events", "command", "destination", "front", "multipath",
-        "peer", "port", "protocol", "socks6_session", "stage", "user", "waiting_since", "wire", "worker",
+        "peer", "port", "protocol", "socks6_session", "stage", "user", "waiting_since", "worker",
     )  # fmt: skip
 
     _up: Flow
@@ -90,8 +90,6 @@ class Session:
     def __init__(self, worker: Worker, client: SocketType, peer: tuple[Any, ...]) -> None:
         self.worker = worker
         self.client = client
-        self.wire = client
-        """The socket that the client's packets come by: another one where TLS is in between."""
         self.front: Front | None = None
         """None again once the relay runs: an idle connection keeps no more than it needs."""
         self.peer = peer
@@ -199,10 +197,8 @@ class Session:
 
     def client_leg(self) -> Options:
         """Do to the client's connection what was wished for it, and say how that came out."""
-        if self.wire.family not in (AF_INET, AF_INET6):  # handed over from behind the TLS of another worker
-            return ()
-        apply(self.wire, self._wishes.client)
-        return answers_of(self.wire, self._wishes.client, Leg.CLIENT_PROXY)
+        apply(self.client, self._wishes.client)
+        return answers_of(self.client, self._wishes.client, Leg.CLIENT_PROXY)
 
     def connected(
         self,

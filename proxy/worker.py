@@ -136,7 +136,6 @@ class Worker:
             self.pause_accepting()
             return False
         session = self._session(termination.plain if termination else client, peer)
-        session.wire = client
         if self.options.mode is Mode.SERVE:
             session.begin_socks(listener)
             if termination is not None:

@@ -13,10 +13,12 @@ from lab.parts import guest_image, guest_kernel
 ROOT = Path(__file__).parent.parent
 # pytest.ExitCode.NO_TESTS_COLLECTED: every task imports this module, and none of the others should wait for pytest.
 NO_TESTS_COLLECTED = 5
-# Tests without a guest wait more than they work: three at once suit two processors.
+# Tests without a guest wait more than they work: four at once suit two processors.
+WITHOUT_GUEST = ("-q", "-n", "4", "--dist", "loadscope", "-p", "no:benchmark")
 FAST = "not vm and not slow"
-WITHOUT_GUEST = ("-q", "-n", "3", "--dist", "loadscope", "-p", "no:benchmark")
 CODEC = "tests/codec"
+FEW_EXAMPLES = ("--hypothesis-profile=fast",)
+"""The profile is made in the codec's conftest.py."""
 # The codec's own tests must reach every line and every branch of it. Nothing else is measured: it takes time.
 MEASURED = ("--cov=codec", "--cov-report=term-missing:skip-covered", "--cov-fail-under=100")
 # These share one emulated internet, and the guest has the processors to itself.
@@ -26,10 +28,9 @@ WITH_GUEST = ("-m", "vm", "-v")
 def run_tests(lab: Lab, *, fast: bool, only: str) -> int:
     """Run the tests (with `fast`, those that need no guest; with `only`, those that match) and return an exit code."""
     chosen = ("-k", only) if only else ()
-    measured = () if only or fast else MEASURED
-    kind = FAST if fast else "not vm"
+    kind, codec_only = ("not vm", () if only else MEASURED) if not fast else (FAST, FEW_EXAMPLES)
     codes = [
-        _pytest(lab, CODEC, "-m", kind, *WITHOUT_GUEST, *measured, *chosen),
+        _pytest(lab, CODEC, "-m", kind, *WITHOUT_GUEST, *codec_only, *chosen),
         _pytest(lab, f"--ignore={CODEC}", "-m", kind, *WITHOUT_GUEST, *chosen),
     ]
     if not fast:
