@@ -53,6 +53,7 @@ def run(given: argparse.Namespace) -> int:
                 shown = "".join(f"{row[: columns or COLUMNS]}{CLEAR_LINE}\n" for row in rows)
                 print(f"{HOME}{shown}{CLEAR_BELOW}", end="", flush=True)
                 time.sleep(REFRESH_SECONDS)
+        sys.stdout.flush()  # now, while a reader that has left can still be dealt with
     except KeyboardInterrupt:
         print()
     except BrokenPipeError:

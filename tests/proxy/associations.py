@@ -21,6 +21,8 @@ from tests.proxy.running import PATIENCE
 
 MessageT = TypeVar("MessageT")
 Endpoint = tuple[str, int]
+LOOPBACK_NAME = "127.1"
+"""A name to the proxy, and to the C library 127.0.0.1 on any machine; what localhost is, its hosts file says."""
 
 
 def datagram_socket(host: str = "127.0.0.1", port: int = 0) -> socket.socket:

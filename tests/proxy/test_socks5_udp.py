@@ -14,6 +14,7 @@ from codec.reply import ReplyCode
 from codec.socks6.dialect import DRAFT_04
 from codec.socks6.draft04 import messages as messages04
 from tests.proxy.associations import (
+    LOOPBACK_NAME,
     Socks5Association,
     datagram_socket,
     nothing_has_come,
@@ -32,7 +33,7 @@ def address_of(proxy: RunningProxy, listener: int) -> tuple[str, int]:
 
 
 @LISTENERS
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", LOOPBACK_NAME])
 def test_datagrams_go_there_and_back_by_address_and_by_name(proxy: RunningProxy, listener: int, host: str) -> None:
     with datagram_socket("::1" if host == "::1" else "127.0.0.1") as remote:
         port = remote.getsockname()[1]
@@ -155,9 +156,9 @@ def test_the_rules_are_asked_for_every_destination() -> None:
             RunningProxy(*ONE_WORKER, *rules(ports=[allowed])) as proxy,
             socks5_association(proxy.address) as association,
         ):
-            for host, port in (("127.0.0.1", forbidden.getsockname()[1]), ("localhost", forbidden.getsockname()[1])):
+            for host, port in (("127.0.0.1", forbidden.getsockname()[1]), (LOOPBACK_NAME, forbidden.getsockname()[1])):
                 association.send(host, port, b"no")
-            for host in ("127.0.0.1", "localhost"):
+            for host in ("127.0.0.1", LOOPBACK_NAME):
                 association.send(host, allowed, b"yes")
                 data, source = receive_from(remote)
                 assert data == b"yes"
@@ -203,7 +204,7 @@ def test_a_name_that_does_not_exist_is_dropped(proxy: RunningProxy) -> None:
 def test_datagrams_are_held_while_a_name_is_looked_up(proxy: RunningProxy) -> None:
     with datagram_socket() as remote, socks5_association(proxy.address) as association:
         for number in range(10):
-            association.send("localhost", remote.getsockname()[1], bytes((number,)))
+            association.send(LOOPBACK_NAME, remote.getsockname()[1], bytes((number,)))
         assert [receive_from(remote)[0] for _ in range(10)] == [bytes((number,)) for number in range(10)]
 
 

@@ -14,6 +14,7 @@ from codec.reply import ReplyCode
 from codec.socks6 import udp
 from codec.socks6.udp import AssociationConfirmation, Datagram
 from tests.proxy.associations import (
+    LOOPBACK_NAME,
     Socks6Association,
     datagram_socket,
     nothing_has_come,
@@ -63,7 +64,7 @@ def test_datagrams_go_there_and_back(proxy: RunningProxy, transport: str, attemp
     host, _, port = proxy.addresses[listener].rpartition(":")
     with ExitStack() as held:
         remotes = {name: held.enter_context(datagram_socket(name)) for name in ("127.0.0.1", "::1")}
-        remotes["localhost"] = remotes["127.0.0.1"]
+        remotes[LOOPBACK_NAME] = remotes["127.0.0.1"]
         association = held.enter_context(socks6_association((host.strip("[]"), int(port))))
         first = True
         for name, remote in remotes.items():
