@@ -138,6 +138,7 @@ def test_a_cache_that_cannot_be_made_is_told_with_the_setting() -> None:
         resolve(Runner(MockContext()), Cache(Path("/proc/x")), "trixie", MIRRORS)
 
 
+@pytest.mark.slow
 def test_a_mirror_that_does_not_answer_is_no_fault_of_the_suite(cache: Cache) -> None:
     with pytest.raises(MpsocksError, match="cannot be fetched") as caught:
         resolve(Runner(Context()), cache, "trixie", Mirrors("http://127.0.0.1:9/debian"))

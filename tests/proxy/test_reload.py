@@ -30,6 +30,8 @@ from tests.proxy.peers import (
 from tests.proxy.running import PATIENCE, RunningProxy
 from tests.proxy.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 workers = 2
 [clients]

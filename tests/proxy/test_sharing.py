@@ -44,6 +44,8 @@ from tests.proxy.peers import connected_socket, echo, receive_exactly, reset, se
 from tests.proxy.running import LOOPBACK, PATIENCE, RunningProxy
 from tests.proxy.tls_client import TlsClient, certify
 
+pytestmark = pytest.mark.slow
+
 CONNECTIONS = 24
 """So many that both of two workers get some, but for once in eight million times."""
 

@@ -17,6 +17,8 @@ from tests.proxy.peers import receive_exactly, socks5_request, tunnel
 from tests.proxy.running import ONE_WORKER, PATIENCE, RunningProxy
 from tests.proxy.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 METRICS = ("--set", 'operations.metrics="127.0.0.1:0"')
 SPOILT = """
 import sys, time

@@ -40,6 +40,8 @@ from tests.proxy.running import LOOPBACK, ONE_WORKER, PATIENCE, RunningProxy
 from tests.proxy.tls_client import certify, tls_connection
 from tests.proxy.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 EITHER = pytest.mark.parametrize("associate", [socks5_association, socks6_association], ids=["socks5", "socks6"])
 
 

@@ -22,7 +22,7 @@ from lab.testbed.topology import topology
 from tests.lab.testbed.conftest import standing
 from tests.lab.testbed.inside import hop, is_running, processes, set_names
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.slow]
 
 LINE = IspSettings(down=10**7, up=10**7, delay=0, routers=2)
 SMALL = TestbedSettings(

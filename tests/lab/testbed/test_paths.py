@@ -9,7 +9,7 @@ from lab.testbed.build import exec_prefix
 from lab.testbed.model import Topology
 from tests.lab.testbed.inside import connect, fetch, hop, syn_ack_ttl
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.slow]
 
 
 @pytest.mark.parametrize(

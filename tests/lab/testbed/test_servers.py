@@ -13,7 +13,7 @@ from lab.testbed.model import Topology
 from lab.testbed.web.server import NAY, YAY
 from tests.lab.testbed.inside import connect, fetch
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.slow]
 
 
 @pytest.mark.parametrize(

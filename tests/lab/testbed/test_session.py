@@ -19,7 +19,7 @@ from lab.testbed.build import exec_prefix
 from tests.conftest import lab_on
 from tests.lab.testbed.inside import set_names
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.slow]
 
 
 @pytest.fixture
