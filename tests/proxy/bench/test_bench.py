@@ -179,7 +179,7 @@ def test_figures_of_a_busy_machine_come_with_a_warning(load_average: float, warn
 def test_processor_time_counts_children_that_have_ended() -> None:
     burn = "import time\nwhile time.process_time() < 0.2: pass"
     with python_that(f"subprocess.run([sys.executable, '-c', {burn!r}])") as pid:
-        assert cpu_seconds(pid) >= 0.2
+        assert cpu_seconds(pid) > 0.15  # it is counted in ticks of 10 ms, user and system apart
 
 
 def test_memory_counts_children() -> None:
