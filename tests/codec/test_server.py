@@ -318,3 +318,10 @@ def test_a_long_association_takes_no_more_memory_than_a_short_one() -> None:
     tracemalloc.stop()
     assert taken == 50 * 101
     assert peak < 4 * udp.LARGEST_MESSAGE
+
+
+def test_the_dialect_is_the_one_that_the_first_octet_means() -> None:
+    spoken = {6: Draft11(6), 0xCF: Draft11(0xCF)}
+    server = ServerConnection(spoken)
+    server.receive(b"\xcf")
+    assert server.dialect is spoken[0xCF]
