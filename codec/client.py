@@ -61,7 +61,7 @@ class ClientConnection(ABC):
             if isinstance(event, _REPLIES):
                 return event
             if self._over:
-                raise RemoteProtocolError("the proxy demands an authentication that it was not given")
+                raise RemoteProtocolError("the proxy refuses to authenticate this client")
             event = self.receive(b"")
         return NEED_DATA
 
@@ -199,6 +199,7 @@ class Socks6Client(ClientConnection):
         self._request = request
         self._credentials = credentials
         self._dialect = spoken
+        self._walk = spoken.begin_message()
         self._expects = self._authentication
         self._replies_due = 2 if request.command is Command.BIND else 1
         self._first_reply = True
@@ -221,12 +222,13 @@ class Socks6Client(ClientConnection):
         return udp.encode_udp(message, self._dialect.version)
 
     def _authentication(self) -> Socks6Event | NeedData:
-        decoded = self._dialect.decode_authentication(self._buffer)
+        decoded = self._dialect.decode_authentication(self._buffer, self._walk)
         if decoded is NEED_DATA:
             return NEED_DATA
         reply, end = decoded
         method = self._dialect.demanded(reply)
         self._take(end)
+        self._walk = self._dialect.begin_message()
         if method == AuthenticationMethod.USER_PASSWORD and self._credentials is not None and self._first_reply:
             self._first_reply = False
             self._outgoing = rfc1929.encode_user_password(self._credentials)
@@ -247,11 +249,12 @@ class Socks6Client(ClientConnection):
         return self._authentication()
 
     def _operation(self) -> Socks6Event | NeedData:
-        decoded = self._dialect.decode_operation(self._buffer)
+        decoded = self._dialect.decode_operation(self._buffer, self._walk)
         if decoded is NEED_DATA:
             return NEED_DATA
         reply, end = decoded
         self._take(end)
+        self._walk = self._dialect.begin_message()
         self._replies_due -= 1
         succeeded = reply.code is ReplyCode.SUCCEEDED
         if succeeded and self._request.command is Command.UDP_ASSOCIATE and self._dialect.udp_messages:

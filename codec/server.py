@@ -26,6 +26,7 @@ from codec.reply import ReplyCode
 from codec.socks6 import dialect, messages, udp
 from codec.socks6.dialect import DEFAULT_DIALECTS, DRAFT_11, Dialect, Dialects
 from codec.socks6.draft04 import messages as messages04
+from codec.socks6.draft04.option_list import Walk
 from codec.socks6.option_list import Options
 
 Request: TypeAlias = socks4.Request | socks5.Request | dialect.Request
@@ -82,13 +83,16 @@ class ServerConnection:
     `dialects` says by version octet which SOCKSv6 is spoken.
     """
 
-    __slots__ = ("_buffer", "_command", "_dialect", "_dialects", "_early", "_handed_over", "_initial", "state")
+    __slots__ = (
+        "_buffer", "_command", "_dialect", "_dialects", "_early", "_handed_over", "_initial", "_walk", "state",
+    )  # fmt: skip
 
     def __init__(self, dialects: Dialects = DEFAULT_DIALECTS) -> None:
         self.state = State.FIRST_OCTET
         self._buffer: bytes | bytearray = b""
         self._dialects = dialects
         self._dialect: Dialect = DRAFT_11
+        self._walk: Walk | None = None
         self._command: Command | int = Command.NOOP
         self._initial = 0
         """Octets of initial data that the client announced."""
@@ -204,7 +208,7 @@ class ServerConnection:
                 return NEED_DATA, self.state
             self._recognise(buffer)
         if self.state is State.SOCKS6_REQUEST:
-            decoded = self._dialect.decode_request(buffer)
+            decoded = self._dialect.decode_request(buffer, self._walk)
             if decoded is not NEED_DATA:
                 self._initial = self._dialect.initial_data_length(decoded[0])
             return decoded, State.SOCKS6_REPLY
@@ -221,6 +225,7 @@ class ServerConnection:
         spoken = self._dialects.get(first)
         if spoken is not None:
             self._dialect = spoken
+            self._walk = spoken.begin_message()
             self.state = State.SOCKS6_REQUEST
         elif first == socks5.VERSION:
             self.state = State.GREETING

@@ -14,6 +14,7 @@ from codec.reply import ReplyCode
 from codec.socks6 import messages, wire
 from codec.socks6.draft04 import messages as messages04
 from codec.socks6.draft04 import wire as wire04
+from codec.socks6.draft04.option_list import Walk
 from codec.socks6.option_list import Options, find_option
 from codec.socks6.options import AuthenticationMethodAdvertisement, AuthenticationMethodSelection
 
@@ -39,9 +40,13 @@ class Dialect(ABC):
     def encode_request(self, request: Request) -> bytes:
         """The request on the wire. `LocalProtocolError` for one of another draft."""
 
+    def begin_message(self) -> Walk | None:
+        """What the decoders want kept while one message trickles in, if anything."""
+        return None
+
     @abstractmethod
-    def decode_request(self, data: Data) -> tuple[Request, int] | NeedData:
-        """The request at the start of `data`, and where it ends."""
+    def decode_request(self, data: Data, walk: Walk | None) -> tuple[Request, int] | NeedData:
+        """The request at the start of `data`, and where it ends. `walk` is what `begin_message` gave."""
 
     @abstractmethod
     def initial_data_length(self, request: Request) -> int:
@@ -64,7 +69,7 @@ class Dialect(ABC):
         """An operation reply; `taken` octets of initial data are the proxy's now."""
 
     @abstractmethod
-    def decode_authentication(self, data: Data) -> tuple[AuthenticationReply, int] | NeedData:
+    def decode_authentication(self, data: Data, walk: Walk | None) -> tuple[AuthenticationReply, int] | NeedData:
         """The authentication reply at the start of `data`, and where it ends."""
 
     @abstractmethod
@@ -76,7 +81,7 @@ class Dialect(ABC):
         return reply.type == messages.AuthenticationType.SUCCESS
 
     @abstractmethod
-    def decode_operation(self, data: Data) -> tuple[OperationReply, int] | NeedData:
+    def decode_operation(self, data: Data, walk: Walk | None) -> tuple[OperationReply, int] | NeedData:
         """The operation reply at the start of `data`, and where it ends."""
 
 
@@ -90,7 +95,7 @@ class Draft11(Dialect):
             raise LocalProtocolError("a request of draft-04")
         return wire.encode_request(request, self.version)
 
-    def decode_request(self, data: Data) -> tuple[messages.Request, int] | NeedData:
+    def decode_request(self, data: Data, _walk: Walk | None) -> tuple[messages.Request, int] | NeedData:
         return wire.decode_request(data, self.version)
 
     def initial_data_length(self, request: Request) -> int:
@@ -111,7 +116,9 @@ class Draft11(Dialect):
     def operation(self, code: ReplyCode, address: Address, port: int, options: Options, taken: int) -> bytes:  # noqa: ARG002
         return wire.encode_operation_reply(messages.OperationReply(code, address, port, options), self.version)
 
-    def decode_authentication(self, data: Data) -> tuple[messages.AuthenticationReply, int] | NeedData:
+    def decode_authentication(
+        self, data: Data, _walk: Walk | None
+    ) -> tuple[messages.AuthenticationReply, int] | NeedData:
         return wire.decode_authentication_reply(data, self.version)
 
     def demanded(self, reply: AuthenticationReply) -> AuthenticationMethod | int | None:
@@ -119,7 +126,7 @@ class Draft11(Dialect):
         failed = reply.type == messages.AuthenticationType.FAILURE
         return selection.method if failed and selection is not None else None
 
-    def decode_operation(self, data: Data) -> tuple[messages.OperationReply, int] | NeedData:
+    def decode_operation(self, data: Data, _walk: Walk | None) -> tuple[messages.OperationReply, int] | NeedData:
         return wire.decode_operation_reply(data, self.version)
 
 
@@ -129,13 +136,16 @@ class Draft04(Dialect):
     __slots__ = ()
     udp_messages = False
 
+    def begin_message(self) -> Walk | None:
+        return Walk()
+
     def encode_request(self, request: Request) -> bytes:
         if not isinstance(request, messages04.Request):
             raise LocalProtocolError("a request of draft-11")
         return wire04.encode_request(request, self.version)
 
-    def decode_request(self, data: Data) -> tuple[messages04.Request, int] | NeedData:
-        return wire04.decode_request(data, self.version)
+    def decode_request(self, data: Data, walk: Walk | None) -> tuple[messages04.Request, int] | NeedData:
+        return wire04.decode_request(data, self.version, walk=walk)
 
     def initial_data_length(self, request: Request) -> int:
         return request.initial_data_size if isinstance(request, messages04.Request) else 0
@@ -156,16 +166,18 @@ class Draft04(Dialect):
     def operation(self, code: ReplyCode, address: Address, port: int, options: Options, taken: int) -> bytes:
         return wire04.encode_operation_reply(messages04.OperationReply(code, address, port, taken, options))
 
-    def decode_authentication(self, data: Data) -> tuple[messages04.AuthenticationReply, int] | NeedData:
-        return wire04.decode_authentication_reply(data, self.version)
+    def decode_authentication(
+        self, data: Data, walk: Walk | None
+    ) -> tuple[messages04.AuthenticationReply, int] | NeedData:
+        return wire04.decode_authentication_reply(data, self.version, walk=walk)
 
     def demanded(self, reply: AuthenticationReply) -> AuthenticationMethod | int | None:
         if isinstance(reply, messages04.AuthenticationReply) and not self.is_success(reply):
             return None if reply.method == AuthenticationMethod.NONE_ACCEPTABLE else reply.method
         return None
 
-    def decode_operation(self, data: Data) -> tuple[messages04.OperationReply, int] | NeedData:
-        return wire04.decode_operation_reply(data)
+    def decode_operation(self, data: Data, walk: Walk | None) -> tuple[messages04.OperationReply, int] | NeedData:
+        return wire04.decode_operation_reply(data, walk=walk)
 
 
 DRAFT_11 = Draft11()

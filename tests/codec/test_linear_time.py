@@ -17,6 +17,9 @@ from codec.errors import NEED_DATA
 from codec.reply import ReplyCode
 from codec.server import ServerConnection
 from codec.socks6 import messages, udp, wire
+from codec.socks6.dialect import DRAFT_04
+from codec.socks6.draft04 import messages as messages04
+from codec.socks6.draft04 import wire as wire04
 from codec.socks6.option import RawOption
 
 HOST = Address.of("192.0.2.1")
@@ -78,9 +81,10 @@ def test_twice_as_many_options_octet_by_octet_take_twice_as_many_calls(
 
 
 class Counting(bytearray):
-    """A bytearray that counts the octets copied into it and out of it."""
+    """A bytearray that counts the octets copied into it and out of it, and how often it was read."""
 
     copied = 0
+    reads = 0
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -91,6 +95,7 @@ class Counting(bytearray):
         return super().__iadd__(more)
 
     def __getitem__(self, key: Any) -> Any:
+        Counting.reads += 1
         found = super().__getitem__(key)
         if isinstance(key, slice):
             Counting.copied += len(found)
@@ -103,6 +108,39 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> type[Counting]:
         monkeypatch.setattr(module, "bytearray", Counting, raising=False)
     monkeypatch.setattr(Counting, "copied", 0)
     return Counting
+
+
+def option_lists_of_draft04(number: int) -> dict[str, bytes]:
+    options = tuple(RawOption(0x80 + index % 64, b"") for index in range(number))
+    replied = messages04.OperationReply(ReplyCode.SUCCEEDED, HOST, 80, 0, options)
+    return {
+        "request": wire04.encode_request(messages04.Request(Command.CONNECT, HOST, 80, 0, options)),
+        "authentication": wire04.encode_authentication_reply(
+            messages04.AuthenticationReply(messages04.AuthenticationType.SUCCESS, options=options)
+        ),
+        "operation": wire04.encode_operation_reply(replied),
+    }
+
+
+def receiver_of_draft04(kind: str) -> Feed:
+    if kind == "request":
+        return ServerConnection({6: DRAFT_04}).receive
+    user = Socks6Client(messages04.Request(Command.CONNECT, HOST, 80), spoken=DRAFT_04)
+    if kind == "operation":
+        user.receive(option_lists_of_draft04(0)["authentication"])
+    return user.receive
+
+
+@pytest.mark.parametrize("kind", ["request", "authentication", "operation"])
+def test_headers_of_options_of_draft04_are_read_once_however_they_trickle_in(
+    kind: str, counting: type[Counting]
+) -> None:
+    def reads(number: int) -> int:
+        counting.reads = 0
+        trickle(receiver_of_draft04(kind), option_lists_of_draft04(number)[kind])
+        return counting.reads
+
+    assert 120 < reads(120) < reads(240) < 2.2 * reads(120)
 
 
 @pytest.mark.parametrize(("machine", "message"), [(new_server, request(4000)), (new_client, reply(4000))])

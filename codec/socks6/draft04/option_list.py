@@ -29,20 +29,54 @@ def encode_options(options: Options, place: Place) -> bytes:
     return bytes((len(options),)) + b"".join([_encode_option(option, place) for option in options])
 
 
+class Walk:
+    """Where the options of one message begin, as far as they have come.
+
+    Only the options themselves tell where they end. Kept from one piece of the message to the next, it makes each
+    header be read once, however the message trickles in.
+    """
+
+    __slots__ = ("bounds",)
+
+    def __init__(self) -> None:
+        self.bounds: list[int] = []
+        """Where each option begins, and behind them where the last one ends."""
+
+    def is_through(self, data: bytes | bytearray, start: int) -> bool:
+        """Go on over the options whose count stands at `start`; whether all have come.
+
+        `RemoteProtocolError` for a length that cannot be.
+        """
+        size, bounds = len(data), self.bounds
+        if not bounds:
+            if size <= start:
+                return False
+            bounds.append(start + 1)
+        while len(bounds) <= data[start]:
+            begin = bounds[-1]
+            if size < begin + _HEADER_SIZE:
+                return False
+            kind, length = data[begin], data[begin + 1]
+            if length < _HEADER_SIZE:
+                raise RemoteProtocolError(f"option {kind} has a bad length of {length}")
+            bounds.append(begin + length)
+        return size >= bounds[-1]
+
+
 def decode_options(
-    data: bytes | bytearray, start: int, place: Place, faults: list[OptionFault] | None
+    data: bytes | bytearray, start: int, place: Place, faults: list[OptionFault] | None, walk: Walk | None = None
 ) -> tuple[Options, int] | NeedData:
-    """The options whose count stands at `start`, and where they end.
+    """The options whose count stands at `start`, and where they end. `walk` is what came of earlier calls.
 
     Options that make no sense, do not belong there or contradict each other are dropped; `faults` takes note of them.
     `RemoteProtocolError` when the boundaries of the options are in doubt.
     """
-    bounds = _bounds(data, start)
-    if bounds is NEED_DATA:
+    walk = walk or Walk()
+    if not walk.is_through(data, start):
         return NEED_DATA
     noted: list[OptionFault] = []
     found: list[tuple[Option | RawOption, int]] = []
-    for begin, end in pairwise(bounds):
+    for begin, end in pairwise(walk.bounds):
         try:
             found.append((_parse_option(data[begin], bytes(data[begin + _HEADER_SIZE : end]), place), begin))
         except RemoteProtocolError as error:
@@ -50,25 +84,7 @@ def decode_options(
     options = without_contradictions(found, noted)
     if faults is not None:
         faults += noted
-    return options, bounds[-1]
-
-
-def _bounds(data: bytes | bytearray, start: int) -> list[int] | NeedData:
-    """Where each option begins, and where the last one ends."""
-    size = len(data)
-    if size <= start:
-        return NEED_DATA
-    begin = start + 1
-    bounds = [begin]
-    for _ in range(data[start]):
-        if size < begin + _HEADER_SIZE:
-            return NEED_DATA
-        kind, length = data[begin], data[begin + 1]
-        if length < _HEADER_SIZE:
-            raise RemoteProtocolError(f"option {kind} has a bad length of {length}")
-        begin += length
-        bounds.append(begin)
-    return bounds if size >= begin else NEED_DATA
+    return options, walk.bounds[-1]
 
 
 def _encode_option(option: Option | RawOption, place: Place) -> bytes:

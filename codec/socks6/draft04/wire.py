@@ -1,7 +1,8 @@
 """draft-04 on the wire. Versions take two octets, names are not padded, and the operation reply has no version.
 
 Every decoder takes the octets received so far and returns the message at their start and where it ends, or `NEED_DATA`.
-`version` is the first octet to write, or to insist on. `faults`, where given, notes options that were dropped.
+`version` is the first octet to write, or to insist on. `faults`, where given, notes options that were dropped. `walk`,
+where given, is kept between calls for one message, so that none of it is gone over again.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from codec.socks6.draft04.messages import (
     Request,
     VersionMismatch,
 )
-from codec.socks6.draft04.option_list import decode_options, encode_options
+from codec.socks6.draft04.option_list import Walk, decode_options, encode_options
 from codec.socks6.option import Place
 from codec.socks6.option_list import OptionFault
 
@@ -71,7 +72,7 @@ def refusal(code: ReplyCode, version: int = VERSION) -> bytes:
 
 
 def decode_request(
-    data: bytes | bytearray, version: int = VERSION, faults: Faults = None
+    data: bytes | bytearray, version: int = VERSION, faults: Faults = None, walk: Walk | None = None
 ) -> tuple[Request, int] | NeedData:
     """The request at the start of `data` and where its options end. Errors carry the reply to send."""
     _check_version(data, version, encode_version_mismatch(VersionMismatch(version)))
@@ -82,7 +83,7 @@ def decode_request(
         found = _decode_address(kind, data, _REQUEST_HEADER.size)
         if found is NEED_DATA:
             return NEED_DATA
-        decoded = decode_options(data, found[1], Place.REQUEST, faults)
+        decoded = decode_options(data, found[1], Place.REQUEST, faults, walk)
     except RemoteProtocolError as error:
         known = kind in _ADDRESS_TYPES
         code = ReplyCode.GENERAL_FAILURE if known else ReplyCode.ADDRESS_TYPE_NOT_SUPPORTED
@@ -99,7 +100,7 @@ def decode_version_mismatch(data: bytes | bytearray, version: int = VERSION) -> 
 
 
 def decode_authentication_reply(
-    data: bytes | bytearray, version: int = VERSION, faults: Faults = None
+    data: bytes | bytearray, version: int = VERSION, faults: Faults = None, walk: Walk | None = None
 ) -> tuple[AuthenticationReply, int] | NeedData:
     """The authentication reply at the start of `data` and where it ends."""
     _check_version(data, version)
@@ -108,13 +109,15 @@ def decode_authentication_reply(
     _, _, kind, method = _AUTHENTICATION_HEADER.unpack_from(data)
     if kind > AuthenticationType.MORE_NEEDED:
         raise RemoteProtocolError(f"unknown type {kind} of an authentication reply")
-    decoded = decode_options(data, _AUTHENTICATION_HEADER.size, Place.AUTHENTICATION_REPLY, faults)
+    decoded = decode_options(data, _AUTHENTICATION_HEADER.size, Place.AUTHENTICATION_REPLY, faults, walk)
     if decoded is NEED_DATA:
         return NEED_DATA
     return AuthenticationReply(AuthenticationType(kind), METHODS.get(method, method), decoded[0]), decoded[1]
 
 
-def decode_operation_reply(data: bytes | bytearray, faults: Faults = None) -> tuple[OperationReply, int] | NeedData:
+def decode_operation_reply(
+    data: bytes | bytearray, faults: Faults = None, walk: Walk | None = None
+) -> tuple[OperationReply, int] | NeedData:
     """The operation reply at the start of `data` and where it ends. Unassigned codes read as a general failure."""
     if len(data) < _OPERATION_HEADER.size:
         return NEED_DATA
@@ -122,7 +125,7 @@ def decode_operation_reply(data: bytes | bytearray, faults: Faults = None) -> tu
     found = _decode_address(kind, data, _OPERATION_HEADER.size)
     if found is NEED_DATA:
         return NEED_DATA
-    decoded = decode_options(data, found[1], Place.OPERATION_REPLY, faults)
+    decoded = decode_options(data, found[1], Place.OPERATION_REPLY, faults, walk)
     if decoded is NEED_DATA:
         return NEED_DATA
     reply_code = REPLY_CODES.get(code, ReplyCode.GENERAL_FAILURE)
