@@ -67,7 +67,8 @@ class Handshake:
             more = len(data) == LARGEST_READ or mask & (EPOLLRDHUP | EPOLLHUP)
             if self.received(data) or not more:
                 if more:
-                    session.client_events |= EPOLLIN
+                    # The kernel does not tell again of what else there is to read, or of a client that has gone.
+                    session.ready(mask | EPOLLIN)
                 return
 
     def crashed(self, error: Exception) -> None:

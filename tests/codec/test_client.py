@@ -112,7 +112,7 @@ def test_after_a_malformed_message_nothing_is_received_and_nothing_is_data(
 def test_who_only_asks_for_the_reply_gets_a_refused_authentication_as_an_error(
     client: ClientConnection, refusal: bytes
 ) -> None:
-    with pytest.raises(RemoteProtocolError, match="authentication"):
+    with pytest.raises(RemoteProtocolError, match="refuses to authenticate"):
         client.receive_reply(refusal)
 
 

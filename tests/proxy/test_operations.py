@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from codec.reply import ReplyCode
+from tests.proxy.footprint import descriptors
 from tests.proxy.peers import connected_socket, receive_all, receive_exactly, serving, socks5_request, tunnel
 from tests.proxy.running import LOOPBACK, NO_SUCH_NAME, ONE_WORKER, PATIENCE, ROOT, RunningProxy
 
@@ -125,19 +126,15 @@ def test_out_of_descriptors_it_keeps_relaying_and_recovers_by_itself(echo_port: 
 
 def test_many_connections_in_a_row_leave_nothing_behind(echo_port: int) -> None:
     with RunningProxy(*ONE_WORKER) as proxy:
-
-        def descriptors() -> int:
-            return len(list(Path(f"/proc/{proxy.workers[0]}/fd").iterdir()))
-
         with tunnel(proxy.address, socks5_request("127.0.0.1", echo_port)):
             pass
         proxy.connection(end="closed")
-        before = descriptors()
+        before = descriptors(proxy.workers[0])
         for _ in range(300):
             with tunnel(proxy.address, socks5_request("127.0.0.1", echo_port)) as t:
                 last = t.socket.getsockname()
         proxy.connection(client=f"127.0.0.1:{last[1]}")
-        assert descriptors() <= before
+        assert descriptors(proxy.workers[0]) <= before
 
 
 def test_the_log_never_holds_payload_and_escapes_what_a_client_sent(echo_port: int) -> None:

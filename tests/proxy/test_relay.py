@@ -7,12 +7,12 @@ import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from pathlib import Path
 
 import pytest
 
 from codec.errors import NEED_DATA
 from codec.reply import ReplyCode
+from tests.proxy.footprint import memory
 from tests.proxy.peers import (
     MakeRequest,
     connected_socket,
@@ -195,14 +195,6 @@ def test_a_server_that_speaks_first_is_heard_behind_the_reply(proxy: RunningProx
         tunnel(proxy.address, socks6_request("127.0.0.1", port)) as t,
     ):
         assert t.early + receive_all(t.socket) == b"220 ready"
-
-
-def memory(pid: int) -> int:
-    """Octets of memory that are a process's own."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Private_Dirty:"):
-            return int(line.split()[1]) << 10
-    raise AssertionError("no Private_Dirty")
 
 
 def test_slow_readers_hold_up_the_server_and_cost_no_memory() -> None:

@@ -19,6 +19,7 @@ from codec.command import Command
 from codec.reply import ReplyCode
 from codec.rfc1929 import UserPassword
 from proxy.users import Hash
+from tests.proxy.footprint import descriptors
 from tests.proxy.peers import (
     Tunnel,
     connected_socket,
@@ -229,11 +230,3 @@ def test_the_service_manager_is_told(tmp_path: Path) -> None:
 
 def children(pid: int) -> set[int]:
     return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
-
-
-def descriptors(pid: int) -> int:
-    """How many it has open; none when it has just ended."""
-    try:
-        return len(list(Path(f"/proc/{pid}/fd").iterdir()))
-    except FileNotFoundError:
-        return 0

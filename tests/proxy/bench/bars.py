@@ -11,7 +11,7 @@ from tests.proxy.bench.rounds import Metric, Round
 
 
 def median_of(rounds: Sequence[Round], metric: Metric, contender: Contender) -> float | None:
-    """The median over the rounds; None where the metric does not apply or the contender was not there."""
+    """The median over the rounds; None where the metric does not apply."""
     found = [one[contender.key][metric] for one in rounds if metric in one.get(contender.key, ())]
     return median(found) if found else None
 
@@ -43,10 +43,10 @@ class Bar:
         return ratio_of(rounds, self.metric, self.contender, self.reference)
 
     def is_missed(self, rounds: Sequence[Round]) -> bool:
-        """A bar that could not be measured is not missed."""
+        """A bar that was not measured is missed, too."""
         reached = self.reached(rounds)
         if reached is None:
-            return False
+            return True
         return reached > self.limit if self.reference is None else reached < self.limit
 
     @property
@@ -58,7 +58,7 @@ class Bar:
         """How it stands, in words."""
         reached = self.reached(rounds)
         if reached is None:
-            return f"not measured  {self.title}"
+            return f"MISSED        {self.title}; it was not measured"
         value = f"{reached:.2f}{'' if self.reference is None else ' x'}"
         return f"{'MISSED' if self.is_missed(rounds) else 'met':<14}{self.title}; it is {value}"
 

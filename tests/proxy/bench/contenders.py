@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 from lab.errors import MpsocksError
 from lab.templates import render
 from tests.proxy.bench.load import Protocol
+from tests.proxy.bench.packages import OtherProxies
 from tests.proxy.bench.processes import listening_sockets
 
 ADDRESS = "127.0.0.1"
@@ -24,8 +24,18 @@ WORKERS = 2
 START_SECONDS = STOP_SECONDS = 15.0
 ROOT = Path(__file__).parents[3]
 
-MakeArgv = Callable[[int, Path], list[str]]
-"""The command for a server on this port, with a folder for its files."""
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a contender runs: what goes before its command, a folder for its files, and the proxies of others."""
+
+    prefix: tuple[str, ...]
+    folder: Path
+    others: OtherProxies
+
+
+MakeArgv = Callable[[int, Place], list[str]]
+"""The command for a server on this port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +46,6 @@ class Contender:
     title: str
     protocol: Protocol
     port: int = 0
-    package: str = ""
-    """Debian's package that it comes from."""
-    program: str = ""
-    """What to look for, when it may be missing."""
     argv: MakeArgv | None = None
     """None: nothing is started."""
     listeners: int = 1
@@ -47,19 +53,15 @@ class Contender:
     logs: bool = True
     """Whether what it writes to standard error goes to a file, or nowhere."""
 
-    @property
-    def is_there(self) -> bool:
-        return not self.program or shutil.which(self.program) is not None
-
     @contextmanager
-    def running(self, prefix: tuple[str, ...], folder: Path) -> Iterator[int]:
-        """Start it through `prefix`, with its files in `folder`; its process number, 0 when nothing is started."""
+    def running(self, place: Place) -> Iterator[int]:
+        """Start it; its process number, 0 when nothing is started."""
         if self.argv is None:
             yield 0
             return
-        said = folder / f"{self.key}.log" if self.logs else Path("/dev/null")
+        said = place.folder / f"{self.key}.log" if self.logs else Path("/dev/null")
         with said.open("ab") as log:
-            argv = [*prefix, *self.argv(self.port, folder)]
+            argv = [*place.prefix, *self.argv(self.port, place)]
             process = subprocess.Popen(argv, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
         try:
             self._wait_until_it_listens(process, said)
@@ -89,19 +91,21 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
             time.sleep(0.01)
 
 
-def _dante(port: int, folder: Path) -> list[str]:
+def _dante(port: int, place: Place) -> list[str]:
     """It logs nothing of a connection, since no rule tells it to; two processes accept."""
-    configuration = folder / "danted.conf"
+    configuration = place.folder / "danted.conf"
     template = Path(__file__).with_name("danted.conf.j2")
     configuration.write_text(render(template, address=ADDRESS, port=port, network=NETWORK))
-    return ["danted", "-N", str(WORKERS), "-f", str(configuration), "-p", str(folder / "danted.pid")]
+    return place.others.argv(
+        "usr/sbin/danted", "-N", str(WORKERS), "-f", str(configuration), "-p", str(place.folder / "danted.pid")
+    )
 
 
-def _microsocks(port: int, _folder: Path) -> list[str]:
-    return ["microsocks", "-i", ADDRESS, "-p", str(port)]
+def _microsocks(port: int, place: Place) -> list[str]:
+    return place.others.argv("usr/bin/microsocks", "-i", ADDRESS, "-p", str(port))
 
 
-def _mpsocks(port: int, _folder: Path) -> list[str]:
+def _mpsocks(port: int, _place: Place) -> list[str]:
     """Over plain TCP, like the others. It logs every connection to a file and asks its rules about every address."""
     return [
         sys.executable, "-m", "proxy", "serve", "--set", f'listen=[{{address="{ADDRESS}:{port}",mptcp=false}}]',
@@ -110,13 +114,8 @@ def _mpsocks(port: int, _folder: Path) -> list[str]:
 
 
 DIRECT = Contender("direct", "direct", Protocol.DIRECT)
-DANTE = Contender(
-    "dante", "dante", Protocol.SOCKS5, 2101, package="dante-server", program="danted", argv=_dante
-)  # fmt: skip
-MICROSOCKS = Contender(
-    "microsocks", "microsocks", Protocol.SOCKS5, 2102, package="microsocks", program="microsocks", argv=_microsocks,
-    logs=False,
-)  # fmt: skip
+DANTE = Contender("dante", "dante", Protocol.SOCKS5, 2101, argv=_dante)
+MICROSOCKS = Contender("microsocks", "microsocks", Protocol.SOCKS5, 2102, argv=_microsocks, logs=False)
 OURS_5 = Contender("socks5", "mpsocks SOCKS5", Protocol.SOCKS5, 2103, argv=_mpsocks, listeners=WORKERS)
 OURS_6 = Contender("socks6", "mpsocks SOCKSv6", Protocol.SOCKS6, 2104, argv=_mpsocks, listeners=WORKERS)
 CONTENDERS = (DIRECT, DANTE, MICROSOCKS, OURS_5, OURS_6)

@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
 from lab.errors import MpsocksError
-from tests.proxy.bench.contenders import Contender
+from tests.proxy.bench.contenders import Contender, Place
 from tests.proxy.bench.load import Load, Mode, Outcome
 from tests.proxy.bench.processes import cpu_seconds, proportional_kib
 
@@ -53,7 +52,7 @@ class Bench:
     """Where rounds take place."""
 
     load: Load
-    folder: Path
+    place: Place
     contenders: Sequence[Contender]
 
     def round(self, seconds: float, idle: int, tell: Callable[[str], None]) -> Round:
@@ -64,7 +63,7 @@ class Bench:
                 tell(f"{contender.title}: idle connections")
                 values[contender.key][Metric.IDLE] = self._idle_kib(contender, idle)
         with ExitStack() as running:
-            pids = {c.key: running.enter_context(c.running(self.load.prefix, self.folder)) for c in self.contenders}
+            pids = {c.key: running.enter_context(c.running(self.place)) for c in self.contenders}
             for mode in Mode:
                 for contender in self.contenders:
                     tell(f"{contender.title}: {mode}")
@@ -80,7 +79,7 @@ class Bench:
 
     def _idle_kib(self, contender: Contender, connections: int) -> float:
         """In a server of its own: one that has worked fills the holes in its memory first."""
-        with contender.running(self.load.prefix, self.folder) as pid:
+        with contender.running(self.place) as pid:
             with self.load.idle(contender.protocol, contender.port, WARM_CONNECTIONS):
                 pass
             time.sleep(SETTLE_SECONDS)

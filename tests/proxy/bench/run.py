@@ -14,8 +14,9 @@ from lab.context import Lab
 from lab.errors import BadInputError
 from lab.progress import Stage
 from lab.runner import Runner
-from tests.proxy.bench.contenders import CONTENDERS, Contender
+from tests.proxy.bench.contenders import CONTENDERS, Place
 from tests.proxy.bench.load import Load, Mode, build_load
+from tests.proxy.bench.packages import other_proxies
 from tests.proxy.bench.rounds import Bench, Round
 from tests.proxy.bench.summary import Summary
 
@@ -46,23 +47,20 @@ def run_bench_proxy(
     rounds = rounds or (QUICK_ROUNDS if quick else ROUNDS)
     seconds = seconds or (QUICK_SECONDS if quick else SECONDS)
     idle = QUICK_IDLE if quick else IDLE
-    contenders = tuple(contender for contender in CONTENDERS if contender.is_there)
-    missing = tuple(contender for contender in CONTENDERS if not contender.is_there)
-    for contender in missing:
-        lab.progress.line(f"  {contender.title} is left out: install {contender.package}")
     load_average = os.getloadavg()[0]
-    with bench(lab, contenders) as (place, stage):
+    with bench(lab) as (place, stage):
         found = [] if lab.host.dry else _rounds(place, stage, rounds, seconds, idle)
-    summary = Summary(contenders, missing, tuple(found), seconds, load_average)
+    summary = Summary(CONTENDERS, tuple(found), seconds, load_average)
     if found:
         _keep(summary, folder or lab.state / "bench-proxy")
     return summary
 
 
 @contextmanager
-def bench(lab: Lab, contenders: tuple[Contender, ...]) -> Iterator[tuple[Bench, Stage]]:
+def bench(lab: Lab) -> Iterator[tuple[Bench, Stage]]:
     """A place to measure in: the load compiled, a namespace with the target in it, two processors."""
     program = build_load(lab.cache, lab.host)
+    others = other_proxies(lab)
     with (
         lab.progress.stage("measuring proxies") as stage,
         _namespace(lab.host) as inside,
@@ -70,7 +68,7 @@ def bench(lab: Lab, contenders: tuple[Contender, ...]) -> Iterator[tuple[Bench, 
         _on_processors(PROCESSORS),
     ):
         load = Load(program, inside.prefix, TARGET_PORT)
-        place = Bench(load, Path(folder), contenders)
+        place = Bench(load, Place(inside.prefix, Path(folder), others), CONTENDERS)
         if lab.host.dry:
             yield place, stage
             return

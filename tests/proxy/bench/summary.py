@@ -33,8 +33,6 @@ class Summary:
     """All that was measured."""
 
     contenders: tuple[Contender, ...]
-    missing: tuple[Contender, ...]
-    """Those that are not installed."""
     rounds: tuple[Round, ...]
     seconds: float
     """Of each measurement."""
@@ -57,7 +55,6 @@ class Summary:
                 "load_average": self.load_average,
             },
             "seconds": self.seconds,
-            "missing": [contender.package for contender in self.missing],
             "medians": {
                 contender.key: {metric: median_of(self.rounds, metric, contender) for metric in Metric}
                 for contender in self.contenders
@@ -73,7 +70,7 @@ class Summary:
         """The table, and how the bars stand."""
         text = io.StringIO()
         Console(file=text, width=TABLE_COLUMNS, color_system=None).print(self._table())
-        notes = [f"not measured: {one.title} (install {one.package})" for one in self.missing]
+        notes: list[str] = []
         if self.load_average > BUSY:
             # Whoever has more processes gets more of what is left: the ratios are those of process counts then.
             notes.append(f"the machine was busy with other work (load average {self.load_average:.1f}): measure again")
