@@ -48,45 +48,56 @@ Round = dict[str, Values]
 
 
 @dataclass(frozen=True, slots=True)
+class Station:
+    """A contender, where it runs, and what loads it: each has a network of its own."""
+
+    contender: Contender
+    place: Place
+    load: Load
+
+
+@dataclass(frozen=True, slots=True)
 class Bench:
     """Where rounds take place."""
 
-    load: Load
-    place: Place
-    contenders: Sequence[Contender]
+    stations: Sequence[Station]
 
     def round(self, seconds: float, idle: int, tell: Callable[[str], None]) -> Round:
         """Measure everything once; `tell` is called with what is measured next."""
-        values: Round = {contender.key: {} for contender in self.contenders}
-        for contender in self.contenders:
-            if contender.argv is not None:
-                tell(f"{contender.title}: idle connections")
-                values[contender.key][Metric.IDLE] = self._idle_kib(contender, idle)
+        values: Round = {station.contender.key: {} for station in self.stations}
+        for station in self.stations:
+            if station.contender.argv is not None:
+                tell(f"{station.contender.title}: idle connections")
+                values[station.contender.key][Metric.IDLE] = _idle_kib(station, idle)
         with ExitStack() as running:
-            pids = {c.key: running.enter_context(c.running(self.place)) for c in self.contenders}
+            pids = [running.enter_context(station.contender.running(station.place)) for station in self.stations]
             for mode in Mode:
-                for contender in self.contenders:
-                    tell(f"{contender.title}: {mode}")
-                    values[contender.key] |= self._measured(contender, pids[contender.key], mode, seconds)
+                for station, pid in zip(self.stations, pids, strict=True):
+                    tell(f"{station.contender.title}: {mode}")
+                    values[station.contender.key] |= _measured(station, pid, mode, seconds)
         return values
 
-    def _measured(self, contender: Contender, pid: int, mode: Mode, seconds: float) -> Values:
-        connections = STREAMS if mode in (Mode.DOWN, Mode.UP) else CONCURRENT
-        before = cpu_seconds(pid) if pid else 0.0
-        outcome = self.load.measure(mode, contender.protocol, contender.port, connections, seconds)
-        time.sleep(SETTLE_SECONDS)
-        return _values(mode, outcome, cpu_seconds(pid) - before if pid else None)
 
-    def _idle_kib(self, contender: Contender, connections: int) -> float:
-        """In a server of its own: one that has worked fills the holes in its memory first."""
-        with contender.running(self.place) as pid:
-            with self.load.idle(contender.protocol, contender.port, WARM_CONNECTIONS):
-                pass
+def _measured(station: Station, pid: int, mode: Mode, seconds: float) -> Values:
+    contender = station.contender
+    connections = STREAMS if mode in (Mode.DOWN, Mode.UP) else CONCURRENT
+    before = cpu_seconds(pid) if pid else 0.0
+    outcome = station.load.measure(mode, contender.protocol, contender.port, connections, seconds)
+    time.sleep(SETTLE_SECONDS)
+    return _values(mode, outcome, cpu_seconds(pid) - before if pid else None)
+
+
+def _idle_kib(station: Station, connections: int) -> float:
+    """In a server of its own: one that has worked fills the holes in its memory first."""
+    contender, load = station.contender, station.load
+    with contender.running(station.place) as pid:
+        with load.idle(contender.protocol, contender.port, WARM_CONNECTIONS):
+            pass
+        time.sleep(SETTLE_SECONDS)
+        before = proportional_kib(pid)
+        with load.idle(contender.protocol, contender.port, connections):
             time.sleep(SETTLE_SECONDS)
-            before = proportional_kib(pid)
-            with self.load.idle(contender.protocol, contender.port, connections):
-                time.sleep(SETTLE_SECONDS)
-                return (proportional_kib(pid) - before) / connections
+            return (proportional_kib(pid) - before) / connections
 
 
 def _values(mode: Mode, outcome: Outcome, cpu: float | None) -> Values:

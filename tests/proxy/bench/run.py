@@ -1,4 +1,4 @@
-"""`invoke bench-proxy`: the proxy against the C ones, on this machine, in a network namespace of its own."""
+"""`invoke bench-proxy`: the proxy against the C ones, on this machine, each in a network namespace of its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from lab.cache import make_folder
@@ -14,10 +14,10 @@ from lab.context import Lab
 from lab.errors import BadInputError
 from lab.progress import Stage
 from lab.runner import Runner
-from tests.proxy.bench.contenders import CONTENDERS, Place
+from tests.proxy.bench.contenders import CONTENDERS, Contender, Place
 from tests.proxy.bench.load import Load, Mode, build_load
 from tests.proxy.bench.packages import other_proxies
-from tests.proxy.bench.rounds import Bench, Round
+from tests.proxy.bench.rounds import Bench, Round, Station
 from tests.proxy.bench.summary import Summary
 
 PROCESSORS = 2
@@ -26,10 +26,8 @@ ROUNDS, SECONDS, IDLE = 5, 3.0, 1000
 QUICK_ROUNDS, QUICK_SECONDS, QUICK_IDLE = 3, 1.0, 300
 WARM_UP_SECONDS = 0.5
 SYSCTLS = (
-    # A connection that has ended keeps no port, so that no measurement is slower for what was measured before it.
-    "net.ipv4.tcp_max_tw_buckets=0",
+    # Enough for a measurement, though every connection that has ended keeps its port for a while, as it does elsewhere.
     "net.ipv4.ip_local_port_range=10000 65535",
-    "net.core.somaxconn=4096",
     # Every kernel has Reno and lets any namespace choose it. BBR, a host's possible default, would pace loopback.
     "net.ipv4.tcp_congestion_control=reno",
 )
@@ -58,28 +56,32 @@ def run_bench_proxy(
 
 @contextmanager
 def bench(lab: Lab) -> Iterator[tuple[Bench, Stage]]:
-    """A place to measure in: the load compiled, a namespace with the target in it, two processors."""
+    """A place to measure in: the load compiled, for each contender a namespace with a target in it, two processors.
+
+    A namespace for each, so that none is slower for the ports that the connections of others keep.
+    """
     program = build_load(lab.cache, lab.host)
     others = other_proxies(lab)
     with (
         lab.progress.stage("measuring proxies") as stage,
-        _namespace(lab.host) as inside,
         tempfile.TemporaryDirectory() as folder,
         _on_processors(PROCESSORS),
+        ExitStack() as held,
     ):
-        load = Load(program, inside.prefix, TARGET_PORT)
-        place = Bench(load, Place(inside.prefix, Path(folder), others), CONTENDERS)
-        if lab.host.dry:
-            yield place, stage
-            return
-        with load.target():
-            yield place, stage
+        stations = []
+        for contender in CONTENDERS:
+            inside = held.enter_context(_namespace(lab.host, contender))
+            load = Load(program, inside.prefix, TARGET_PORT)
+            if not lab.host.dry:
+                held.enter_context(load.target())
+            stations.append(Station(contender, Place(inside.prefix, Path(folder), others), load))
+        yield Bench(stations), stage
 
 
 def _rounds(place: Bench, stage: Stage, rounds: int, seconds: float, idle: int) -> list[Round]:
     """The rounds, after one that is thrown away: it fills caches."""
     found: list[Round] = []
-    steps = (rounds + 1) * sum(len(Mode) + (contender.argv is not None) for contender in place.contenders)
+    steps = (rounds + 1) * sum(len(Mode) + (contender.argv is not None) for contender in CONTENDERS)
     done = 0
 
     def tell(what: str) -> None:
@@ -101,9 +103,9 @@ def _keep(summary: Summary, folder: Path) -> None:
 
 
 @contextmanager
-def _namespace(host: Runner) -> Iterator[Runner]:
+def _namespace(host: Runner, contender: Contender) -> Iterator[Runner]:
     """A network namespace with nothing but loopback: no packet filter and no other traffic matter."""
-    name = f"bench{os.getpid()}"
+    name = f"bench{os.getpid()}-{contender.key}"
     host.change("ip", "netns", "add", name)
     inside = host.inside("ip", "netns", "exec", name)
     try:
