@@ -14,7 +14,7 @@ datagrams, and `send_udp` answers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum, auto
+from enum import IntEnum, auto
 from typing import TypeAlias
 
 from codec import rfc1929, socks4, socks5
@@ -34,8 +34,8 @@ Event: TypeAlias = socks5.Greeting | rfc1929.UserPassword | Request | udp.Datagr
 Decoded: TypeAlias = tuple[Event, int] | NeedData
 
 
-class State(Enum):
-    """What comes next."""
+class State(IntEnum):
+    """What comes next. An IntEnum, since those are looked up as fast as integers are."""
 
     FIRST_OCTET = auto()
     GREETING = auto()
@@ -113,7 +113,9 @@ class ServerConnection:
         """
         if self.state not in _RECEIVING:
             raise self._out_of_turn("nothing is to be received")
-        buffer = self._gather(data)
+        buffer = self._gather(data) if self._buffer else data
+        if not buffer:
+            return NEED_DATA
         try:
             decoded, then = self._decode(buffer)
         except RemoteProtocolError:
@@ -121,9 +123,10 @@ class ServerConnection:
             self._buffer = b""
             raise
         if decoded is NEED_DATA:
+            self._buffer = buffer
             return NEED_DATA
         event, end = decoded
-        self._buffer = _behind(buffer, end)
+        self._buffer = b"" if end == len(buffer) else _behind(buffer, end, then)
         self.state = then
         if isinstance(event, _REQUESTS):
             self._command = event.command
@@ -193,9 +196,7 @@ class ServerConnection:
 
     def _gather(self, data: bytes) -> bytes | bytearray:
         """All octets at hand. Appending to a bytearray keeps a message that trickles in from being copied each time."""
-        if not self._buffer:
-            self._buffer = data
-        elif data:
+        if data:
             if not isinstance(self._buffer, bytearray):
                 self._buffer = bytearray(self._buffer)
             self._buffer += data
@@ -204,9 +205,11 @@ class ServerConnection:
     def _decode(self, buffer: bytes | bytearray) -> tuple[Decoded, State]:
         """The event at the start of the buffer, if it is whole, and the state behind it."""
         if self.state is State.FIRST_OCTET:
-            if not buffer:
-                return NEED_DATA, self.state
             self._recognise(buffer)
+        decoder = _DECODERS.get(self.state)
+        if decoder is not None:
+            decode, then = decoder
+            return decode(buffer), then
         if self.state is State.SOCKS6_REQUEST:
             decoded = self._dialect.decode_request(buffer, self._walk)
             if decoded is not NEED_DATA:
@@ -214,10 +217,7 @@ class ServerConnection:
             return decoded, State.SOCKS6_REPLY
         if self.state is State.LATE_CREDENTIALS:
             return self._late_credentials(buffer), State.LATE_VERDICT
-        if self.state is State.DATAGRAMS:
-            return _datagram(udp.decode_udp(buffer, self._dialect.version)), State.DATAGRAMS
-        decode, then = _DECODERS[self.state]
-        return decode(buffer), then
+        return _datagram(udp.decode_udp(buffer, self._dialect.version)), State.DATAGRAMS
 
     def _recognise(self, buffer: bytes | bytearray) -> None:
         """Tell the version by the first octet."""
@@ -275,10 +275,10 @@ _AFTER_SOCKS5_CHOICE = {
 _CHOICES = frozenset(_AFTER_SOCKS5_CHOICE)
 
 
-def _behind(buffer: bytes | bytearray, end: int) -> bytes | bytearray:
-    """What follows. A bytearray is cut in place: many messages at hand would else be copied for each one taken."""
-    if end == len(buffer):
-        return b""
+def _behind(buffer: bytes | bytearray, end: int, then: State) -> bytes | bytearray:
+    """What follows. Of datagrams there may be many at hand: in a bytearray they are not copied for each one taken."""
+    if isinstance(buffer, bytes) and then is not State.DATAGRAMS:
+        return buffer[end:]
     rest = buffer if isinstance(buffer, bytearray) else bytearray(buffer)
     del rest[:end]
     return rest

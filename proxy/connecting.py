@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from proxy.worker import Worker
 
 
-def is_address(destination: Address) -> bool:
-    """Whether there is no name to resolve."""
-    return destination.type is not AddressType.DOMAIN_NAME
+_NAME = AddressType.DOMAIN_NAME
 
 
 class Connecting:
@@ -33,6 +31,7 @@ class Connecting:
 
     __slots__ = (
         "_attempt",
+        "_by_name",
         "_destination",
         "_early",
         "_front",
@@ -48,9 +47,10 @@ class Connecting:
         self._session = session
         self._front = front
         self._destination = destination
+        self._by_name = destination.type is _NAME
         self._wishes = wishes
         self._early = b""
-        """What the client sent behind its request, where the SYN to the remote host may carry it."""
+        """What the client sent behind its request."""
         self._question: Question | None = None
         self._attempt: Attempt | None = None
         self._is_over = False
@@ -69,14 +69,14 @@ class Connecting:
         session, destination, via = self._session, self._destination, self.worker.options.outward.via
         if via is None and session.protocol == "socks6" and is_dns_service(destination, session.port):
             self._connect_to_nameserver()
-            return
-        target = Address.of(via.host) if via is not None else destination
-        if not (self._permits(destination.host) if is_address(destination) else self._may_ask()):
+        elif not (self._may_ask() if self._by_name else self._permits(destination.host)):
             session.refuse(ReplyCode.NOT_ALLOWED)
-        elif is_address(target):
-            self.answered((candidate(target.host),))
+        elif via is not None:
+            self._reach(Address.of(via.host))
+        elif self._by_name:
+            self._reach(destination)
         else:
-            self._question = self.worker.resolver.ask(target.name_octets, self)
+            self._try(self._attempt_at((candidate(destination.host),)))
 
     def answered(self, found: Candidates) -> None:
         """Connect to one of these addresses, as far as the rules permit."""
@@ -86,7 +86,7 @@ class Connecting:
         if not found:
             session.refuse(ReplyCode.HOST_UNREACHABLE)
         elif via is not None:
-            self._try(Attempt(self, found, via.port, by_name=not is_address(Address.of(via.host))))
+            self._try(Attempt(self, found, via.port, by_name=Address.of(via.host).type is _NAME))
         elif permitted := [one for one in found if self._permits(one[1])]:
             self._try(self._attempt_at(permitted))
         else:
@@ -132,6 +132,13 @@ class Connecting:
     def crashed(self, error: Exception) -> None:
         self._session.crashed(error)
 
+    def _reach(self, target: Address) -> None:
+        """Go on with `answered`, at once or when the name is resolved."""
+        if target.type is _NAME:
+            self._question = self.worker.resolver.ask(target.name_octets, self)
+        else:
+            self.answered((candidate(target.host),))
+
     def _connect_to_nameserver(self) -> None:
         """To the server that this proxy itself asks, wherever it is: the rule about loopback is not meant for it."""
         session, server = self._session, self.worker.nameserver
@@ -141,10 +148,10 @@ class Connecting:
             self._try(Attempt(self, (candidate(server.host),), server.port))
 
     def _attempt_at(self, permitted: Sequence[Candidate]) -> Attempt:
-        wishes, by_name = self._wishes, not is_address(self._destination)
-        if wishes.fast_open is not None:
-            self._early = self._front.early_data()
-        return Attempt(self, permitted, self._session.port, wishes=wishes, by_name=by_name, early=self._early)
+        self._early = self._front.early_data()
+        return Attempt(
+            self, permitted, self._session.port, wishes=self._wishes, by_name=self._by_name, early=self._early
+        )
 
     def _try(self, attempt: Attempt) -> None:
         self._attempt = attempt
@@ -152,8 +159,8 @@ class Connecting:
 
     def _permits(self, address: str | None) -> bool:
         """Whether the rules let this client go to the address, by the name that it gave."""
-        session, destination = self._session, self._destination
-        name = None if is_address(destination) else destination.host
+        session = self._session
+        name = self._destination.host if self._by_name else None
         return self.worker.policy.decide(
             session.peer[0], session.user, Command.CONNECT, name=name, address=address, port=session.port
         )
@@ -165,6 +172,8 @@ class Connecting:
 
     def _answers(self, attempt: Attempt, remote: SocketType, *, multipath: bool) -> Options:
         """What the operation reply says of the stack on both legs."""
+        if self._session.protocol != "socks6":
+            return ()
         if isinstance(self._front, Handshake) and self._front.speaks_draft04:
             return connect_answers_draft04(multipath=multipath, in_syn=attempt.in_syn)
         if self._wishes is NO_WISHES:

@@ -103,7 +103,10 @@ class Loop:
             for fd, mask in events:
                 handler = handlers.get(fd)
                 if handler is not None:
-                    self._call(handler, mask)
+                    try:  # what `_call` does, without the call
+                        handler.ready(mask)
+                    except Exception as error:  # noqa: BLE001 -- see there
+                        handler.crashed(error)
             if timers and timers[0][0] <= now:
                 self._run_due()
             if self._again:

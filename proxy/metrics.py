@@ -1,13 +1,14 @@
 """What is counted, and the shared memory in which every process counts for itself: no locks, no messages.
 
-Each worker has a block of 64-bit cells, which only it writes. When it has ended the supervisor adds its block to that
-of the past, so that counters outlive workers and reloads. A connection costs a handful of increments in all, none of
-them for a message. `exporter` shows them.
+Each worker counts in a list, and copies it now and then into a block of 64-bit cells that only it writes. When it has
+ended the supervisor adds its block to that of the past, so that counters outlive workers and reloads. A connection
+costs a handful of increments in all, none of them for a message. `exporter` shows them.
 """
 
 from __future__ import annotations
 
 import mmap
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -122,13 +123,19 @@ class Board:
 
 
 class Counters:
-    """A process's own block, and what it counts there."""
+    """What a process counts, and the block where others see it."""
 
-    __slots__ = ("_cells",)
+    __slots__ = ("_block", "_cells")
 
     def __init__(self, block: memoryview | None = None) -> None:
         """Without a block, what is counted is seen by nobody."""
-        self._cells = memoryview(bytearray(CELLS * _CELL_OCTETS)).cast("Q") if block is None else block
+        self._block = block
+        self._cells = [0] * CELLS  # an increment takes half as long here as in the block
+
+    def publish(self) -> None:
+        """Let others see what has been counted until now."""
+        if self._block is not None:
+            self._block[:] = memoryview(array("Q", self._cells))
 
     def accepted(self) -> None:
         self._cells[_ACCEPTED] += 1

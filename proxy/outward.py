@@ -6,13 +6,23 @@ import errno
 from collections.abc import Sequence
 from math import inf
 from select import EPOLLERR, EPOLLHUP
-from socket import IP_BIND_ADDRESS_NO_PORT, IPPROTO_IP, MSG_FASTOPEN, MSG_NOSIGNAL, SO_ERROR, SOL_SOCKET, SocketType
+from socket import (
+    IP_BIND_ADDRESS_NO_PORT,
+    IPPROTO_IP,
+    IPPROTO_TCP,
+    MSG_FASTOPEN,
+    MSG_NOSIGNAL,
+    SO_ERROR,
+    SOL_SOCKET,
+    TCP_QUICKACK,
+    SocketType,
+)
 from typing import Protocol
 
 from codec.reply import ReplyCode
 from codec.socks6.stack import StackOption
 from proxy.loop import Loop
-from proxy.mptcp import OutwardSockets
+from proxy.mptcp import IPPROTO_MPTCP, OutwardSockets
 from proxy.options import Options
 from proxy.outcome import keep_icmp, most_telling, reply_code, ttl_expired
 from proxy.resolver import Candidate
@@ -86,7 +96,8 @@ class Attempt:
     """
 
     __slots__ = (
-        "_by_name", "_client", "_code", "_due", "_early", "_port", "_tries", "_ways", "_wishes", "in_syn", "raced",
+        "_by_name", "_client", "_code", "_data_follow", "_due", "_early", "_port", "_tries", "_ways", "_wishes",
+        "in_syn", "raced",
     )  # fmt: skip
 
     def __init__(
@@ -113,6 +124,7 @@ class Attempt:
         self._code = ReplyCode.GENERAL_FAILURE
         self._due = inf
         self._early = early if wishes.fast_open is not None else b""
+        self._data_follow = bool(early)
         self._port = port
         self._tries: list[Try] = []
         delay = worker.options.outward.happy_eyeballs_delay if self.raced else None
@@ -189,6 +201,9 @@ class Attempt:
             if self._early:
                 error, in_syn = self._fast_open(sock, way.host)
             else:
+                if self._data_follow and sock.proto != IPPROTO_MPTCP:
+                    # The last segment of the handshake waits for them, and is no segment of its own.
+                    sock.setsockopt(IPPROTO_TCP, TCP_QUICKACK, 0)
                 error = sock.connect_ex((way.host, self._port))
         except OSError as problem:
             error = problem.errno or errno.EINVAL

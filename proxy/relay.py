@@ -94,13 +94,20 @@ class Flow:
             return
         full_reads = 0
         for _ in range(STEPS_PER_TURN):
-            count = self._copy()
-            if count == BUFFER_OCTETS:
-                full_reads += 1
-                if full_reads == FULL_READS_TO_BULK:
-                    self._become_bulk()
-                    return
-            elif not count or not thorough:
+            try:
+                count = self.source.recv_into(_buffer, 0, MSG_DONTWAIT)
+            except OSError as error:
+                if not isinstance(error, BlockingIOError):
+                    self.session.broken(self.source, error.errno)
+                return
+            if not count:
+                self._end()
+                return
+            full_reads += count == BUFFER_OCTETS
+            if not self._send(_view[:count]) or (count < BUFFER_OCTETS and not thorough):
+                return
+            if full_reads == FULL_READS_TO_BULK:
+                self._become_bulk()
                 return
         self.session.worker.loop.again(self)
 
@@ -111,20 +118,6 @@ class Flow:
         self.blocked = False
         self._pending = b""
         self._return_pipe()
-
-    def _copy(self) -> int:
-        """Receive and send once. The octets moved; 0 when nothing more can be done now."""
-        try:
-            count = self.source.recv_into(_buffer, 0, MSG_DONTWAIT)
-        except BlockingIOError:
-            return 0
-        except OSError as error:
-            self.session.broken(self.source, error.errno)
-            return 0
-        if not count:
-            self._end()
-            return 0
-        return count if self._send(_view[:count]) else 0
 
     def _send(self, data: bytes | memoryview) -> bool:
         """Whether the sink took it all. What it did not take is kept, and blocks the flow."""

@@ -3,7 +3,6 @@ to begin from, where this host has several uplinks."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from itertools import chain, zip_longest
 from typing import NamedTuple
@@ -42,14 +41,15 @@ class Ways:
         """So many of the addresses, from one source at least."""
         self._delay = delay
         self._sources = sources
-        self._detours: deque[Way] = deque()
+        self._detours: tuple[Way, ...] = ()
 
     def take(self, now: float) -> Way | None:
         """The next way, which begins now; None when there are no more."""
         untried = self._tried < len(self._addresses)
         # All addresses before any detour in a race; else every way to an address before the next address.
         if self._detours and not (untried and self._delay is not None):
-            way = self._detours.popleft()
+            way, *later = self._detours
+            self._detours = tuple(later)
         elif untried:
             family, host = self._addresses[self._tried]
             self._tried += 1
@@ -61,7 +61,8 @@ class Ways:
             return None
         if way.more_sources:
             source, *others = way.more_sources
-            self._detours.append(Way(way.family, way.host, source, tuple(others), now + UNANSWERED_SECONDS))
+            detour = Way(way.family, way.host, source, tuple(others), now + UNANSWERED_SECONDS)
+            self._detours = (*self._detours, detour)
         return way
 
     def due(self, now: float) -> float | None:
@@ -72,11 +73,11 @@ class Ways:
 
     def leave_out(self, host: str) -> None:
         """The host itself has said no: from another source address it would say the same."""
-        self._detours = deque([way for way in self._detours if way.host != host])
+        self._detours = tuple([way for way in self._detours if way.host != host])
 
     def clear(self) -> None:
         self._tried = len(self._addresses)
-        self._detours.clear()
+        self._detours = ()
 
 
 def interleaved(candidates: Sequence[Candidate]) -> Sequence[Candidate]:

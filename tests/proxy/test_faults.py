@@ -11,7 +11,7 @@ from fcntl import ioctl
 import pytest
 
 from codec.reply import ReplyCode
-from tests.proxy.footprint import descriptors
+from tests.proxy.footprint import sockets
 from tests.proxy.peers import (
     MakeRequest,
     Serve,
@@ -45,10 +45,10 @@ def proxy() -> Iterator[RunningProxy]:
 
 @contextmanager
 def nothing_stays(proxy: RunningProxy) -> Iterator[None]:
-    """Whatever happens in the block: afterwards no descriptor is left, and the next client is served."""
-    before = descriptors(proxy.workers[0])
+    """Whatever happens in the block: afterwards no socket is left, and the next client is served."""
+    before = sockets(proxy.workers[0])
     yield
-    assert eventually(lambda: descriptors(proxy.workers[0]) <= before)
+    assert eventually(lambda: sockets(proxy.workers[0]) <= before)
     with serving(echo) as port, tunnel(proxy.address, socks5_request("127.0.0.1", port)) as t:
         t.socket.sendall(b"next")
         assert receive_exactly(t.socket, 4) == b"next"
@@ -132,7 +132,8 @@ def test_a_host_may_reset_at_any_time(proxy: RunningProxy, request_: MakeRequest
         flooding = threading.Thread(target=flood, args=(sock,))
         flooding.start()
         flooding.join(PATIENCE)
-        assert end_of(proxy, name) == "remote reset"
+        # A reset may come before the proxy has seen the connection: then it was not made.
+        assert end_of(proxy, name) in {"remote reset", "refused: general failure"}
         with pytest.raises((ConnectionResetError, BrokenPipeError)):
             sock.sendall(b"more")
 

@@ -32,7 +32,7 @@ from tests.proxy.associations import (
     socks5_association,
     socks6_association,
 )
-from tests.proxy.footprint import descriptors, memory
+from tests.proxy.footprint import memory, sockets
 from tests.proxy.namespaces import run_in
 from tests.proxy.peers import (
     Tunnel,
@@ -105,10 +105,10 @@ def storm(chance: random.Random, connect: Callable[[], socket.socket], seeds: Se
 
 @contextmanager
 def unharmed(proxy: RunningProxy) -> Iterator[None]:
-    """Whatever happens in the block: no worker dies, no defect shows, no descriptor stays."""
-    before = descriptors(proxy.workers[0])
+    """Whatever happens in the block: no worker dies, no defect shows, no socket stays."""
+    before = sockets(proxy.workers[0])
     yield
-    assert eventually(lambda: descriptors(proxy.workers[0]) <= before)
+    assert eventually(lambda: sockets(proxy.workers[0]) <= before)
     assert not [line for line in proxy.lines if line["event"] in {"defect", "worker ended"}]
 
 

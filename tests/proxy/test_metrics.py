@@ -60,6 +60,8 @@ def test_what_processes_count_is_added_up(board: Board) -> None:
     one.wrong_password()
     one.connected(0.1, asked=True, got=False)
     one.lines_dropped(9)
+    for counters in (one, other):
+        counters.publish()
     told = samples(exposition(board.totals()))
     assert {name: value for name, value in told.items() if value and "_seconds" not in name} == {
         "mpsocks_connections_accepted_total": 3,
@@ -80,6 +82,7 @@ def test_latencies_fall_into_buckets_that_hold_all_smaller_ones(board: Board) ->
     _, counters = counters_of(board)
     for seconds in (0.0, BUCKETS[0], 0.3, 100.0):
         counters.requested(seconds)
+    counters.publish()
     told = samples(exposition(board.totals()))
     name = "mpsocks_handshake_seconds"
     assert [told[f'{name}_bucket{{le="{bound}"}}'] for bound in (0.001, 0.25, 0.5, 10.0, "+Inf")] == [2, 2, 3, 3, 4]
@@ -104,6 +107,7 @@ def test_counters_outlive_their_process_and_open_connections_do_not(board: Board
         counters.accepted()
     counters.ended("socks5", "closed")
     counters.relayed(5, 7)
+    counters.publish()
     assert samples(exposition(board.totals()))["mpsocks_connections_open"] == 2
     board.retire(number)
     told = samples(exposition(board.totals()))
@@ -114,6 +118,7 @@ def test_counters_outlive_their_process_and_open_connections_do_not(board: Board
     again, fresh = counters_of(board)
     assert again == number
     fresh.accepted()
+    fresh.publish()
     assert samples(exposition(board.totals()))["mpsocks_connections_accepted_total"] == 4
 
 
@@ -123,6 +128,8 @@ def test_a_connection_that_moves_between_processes_is_counted_once(board: Board)
     second.accepted()
     first.given_away()
     second.ended("socks6", "closed")
+    first.publish()
+    second.publish()
     board.retire(number)
     told = samples(exposition(board.totals()))
     assert told["mpsocks_connections_accepted_total"] == 1
@@ -177,7 +184,7 @@ def test_connections_are_counted_while_they_last_and_when_they_end(proxy: Runnin
     with tunnel(proxy.address, socks6_request("127.0.0.1", echo_port)) as t:
         t.socket.sendall(b"hello")
         assert receive_exactly(t.socket, 5) == b"hello"
-        assert more("mpsocks_connections_open") == 1
+        assert eventually(lambda: more("mpsocks_connections_open") == 1)
         assert eventually(lambda: more('mpsocks_relayed_bytes_total{direction="up"}') == 5)
         local = t.socket.getsockname()
     proxy.connection(client=f"127.0.0.1:{local[1]}")
@@ -196,6 +203,8 @@ def test_refusals_are_counted_by_code(proxy: RunningProxy) -> None:
     before = scrape(proxy)
     with tunnel(proxy.address, socks5_request("169.254.169.254", 80)) as t:
         assert t.code is ReplyCode.NOT_ALLOWED
+        local = t.socket.getsockname()
+    proxy.connection(client=f"127.0.0.1:{local[1]}")
     name = 'mpsocks_replies_total{code="not_allowed"}'
     assert scrape(proxy)[name] - before[name] == 1
 
@@ -203,6 +212,7 @@ def test_refusals_are_counted_by_code(proxy: RunningProxy) -> None:
 def test_counters_survive_workers_the_exporter_and_reloads(echo_port: int) -> None:
     with RunningProxy(*ARGUMENTS) as proxy, ExitStack() as held:
         tunnels = [held.enter_context(tunnel(proxy.address, socks5_request("127.0.0.1", echo_port))) for _ in range(12)]
+        assert eventually(lambda: scrape(proxy)["mpsocks_connections_accepted_total"] == len(tunnels))
         os.kill(proxy.workers[0], signal.SIGKILL)
         proxy.wait_for(lambda line: line["event"] == "worker started")
         died = scrape(proxy)['mpsocks_connections_ended_total{protocol="unknown",reason="worker died"}']

@@ -38,6 +38,10 @@ def test_a_worker_that_is_killed_is_replaced_while_the_others_go_on(echo_port: i
                 assert t.code is ReplyCode.SUCCEEDED
 
 
+def test_workers_yield_to_whoever_runs_already(proxy: RunningProxy) -> None:
+    assert {os.sched_getscheduler(worker) for worker in proxy.workers} == {os.SCHED_BATCH}
+
+
 def test_sigterm_lets_connections_end_and_takes_no_more(echo_port: int) -> None:
     with RunningProxy(*ONE_WORKER) as proxy, tunnel(proxy.address, socks5_request("127.0.0.1", echo_port)) as t:
         proxy.signal(signal.SIGTERM)

@@ -219,6 +219,7 @@ static struct {
     uint32_t wanted, begun, ready;
     uint64_t duration, started, deadline; /* ns; `deadline` is 0 until the measurement starts */
     uint64_t done, failed, tokens, octets_before;
+    uint64_t early; /* of `done`, in the first quarter */
     struct client *clients;
 } run;
 
@@ -358,6 +359,7 @@ static bool echoed(struct client *c, const uint8_t *echo)
         return kept();
     if (time < run.deadline) {
         run.done++;
+        run.early += time < run.started + run.duration / 4;
         note_latency(time - c->began);
     }
     if (run.mode == CONNECTIONS) {
@@ -512,8 +514,8 @@ static void run_clients(void)
     }
     if (run.mode == UP)
         wait_for_target(counter, before);
-    printf("{\"seconds\": %.6f, \"done\": %lu, \"failed\": %lu, \"octets\": %lu, \"p50_us\": %.1f, \"p99_us\": %.1f}\n",
-           (now() - run.started) / 1e9, run.done, run.failed, octets_moved() - run.octets_before,
+    printf("{\"seconds\": %.6f, \"done\": %lu, \"early\": %lu, \"failed\": %lu, \"octets\": %lu, \"p50_us\": %.1f, \"p99_us\": %.1f}\n",
+           (now() - run.started) / 1e9, run.done, run.early, run.failed, octets_moved() - run.octets_before,
            percentile_us(0.5), percentile_us(0.99));
 }
 

@@ -46,6 +46,8 @@ class Outcome:
     seconds: float
     done: int
     """Connections or round trips."""
+    early: int
+    """Of them, those of the first quarter of the time."""
     failed: int
     """Connections."""
     octets: int

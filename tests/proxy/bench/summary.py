@@ -20,7 +20,8 @@ from tests.proxy.bench.rounds import Metric, Round
 
 CHART = Path(__file__).with_name("chart.svg.j2")
 CHARTED = (
-    Metric.CONNECTIONS, Metric.ROUND_TRIPS, Metric.DOWN, Metric.UP, Metric.CONNECTION_CPU, Metric.ROUND_TRIP_CPU,
+    Metric.CONNECTIONS, Metric.AT_FIRST, Metric.ROUND_TRIPS, Metric.DOWN, Metric.UP, Metric.CONNECTION_CPU,
+    Metric.ROUND_TRIP_CPU,
     Metric.DOWN_CPU, Metric.IDLE,
 )  # fmt: skip
 TABLE_COLUMNS = 150
