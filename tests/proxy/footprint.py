@@ -25,7 +25,17 @@ def sockets(pid: int) -> int:
 
 def memory(pid: int) -> int:
     """Octets of memory that are its own."""
+    return _kib(pid, "Private_Dirty") << 10
+
+
+def resident(pid: int) -> int:
+    """Octets of all the memory that it uses, shared or not."""
+    return _kib(pid, "Rss") << 10
+
+
+def _kib(pid: int, field: str) -> int:
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Private_Dirty:"):
-            return int(line.split()[1]) << 10
-    raise AssertionError("no Private_Dirty")
+        name, _, rest = line.partition(":")
+        if name == field:
+            return int(rest.split()[0])
+    raise AssertionError(f"no {field}")
