@@ -16,8 +16,8 @@ from lab.steps import Capture, SshForward, step_from_record
 from lab.steps.base import Step
 from tests.conftest import namespace_name
 from tests.lab.host_state import wait_until
-from tests.lab.ssh_server import SshServer
 from tests.lab.testbed.inside import open_socket, processes
+from tests.ssh_server import SshServer
 from traces.pcap import read_segments
 
 pytestmark = pytest.mark.netns

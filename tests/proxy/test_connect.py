@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -28,37 +24,9 @@ from tests.proxy.peers import (
     socks6_request,
     tunnel,
 )
-from tests.proxy.running import NO_SUCH_NAME, ONE_WORKER, PATIENCE, RunningProxy
+from tests.proxy.running import NO_SUCH_NAME, ONE_WORKER, RunningProxy
 
 EITHER_VERSION = pytest.mark.parametrize("request_", [socks5_request, socks6_request], ids=["socks5", "socks6"])
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[str]:
-    """The URL of a page that says hello."""
-
-    class Hello(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b"hello")
-
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Hello) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        yield f"http://localhost:{server.server_port}/"
-        server.shutdown()
-        thread.join(PATIENCE)
-
-
-@pytest.mark.parametrize("option", ["--socks5", "--socks5-hostname"])
-@pytest.mark.parametrize("listener", [0, 1], ids=["ipv4", "ipv6"])
-def test_curl_fetches_a_page(proxy: RunningProxy, page: str, option: str, listener: int) -> None:
-    command = ["curl", "--silent", "--show-error", "--max-time", "10", option, proxy.addresses[listener], page]
-    assert subprocess.run(command, capture_output=True, check=True).stdout == b"hello"
 
 
 @EITHER_VERSION
