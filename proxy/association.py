@@ -8,6 +8,8 @@ once are dropped, as everywhere with UDP, so that none costs memory.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from socket import MSG_DONTWAIT
 from typing import TYPE_CHECKING
 
 from codec.address import Address
@@ -17,6 +19,9 @@ from proxy.udp_remote import Remote
 
 if TYPE_CHECKING:
     from proxy.session import Session
+
+LARGEST_READ = 1 << 16
+READS_PER_TURN = 8
 
 
 class Association(ABC):
@@ -37,6 +42,24 @@ class Association(ABC):
     @abstractmethod
     def ready(self, mask: int) -> None:
         """Something happened to the TCP connection."""
+
+    def read_connection(self, take: Callable[[bytes], bool]) -> None:
+        """Read from the TCP connection until nothing is left, `take` says no, or the session is over."""
+        session, client = self.session, self.session.client
+        for _ in range(READS_PER_TURN):
+            try:
+                data = client.recv(LARGEST_READ, MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                session.broken(client, error.errno)
+                return
+            if not data:
+                session.end("closed")
+                return
+            if not take(data):
+                return
+        session.worker.loop.again(self)
 
     @abstractmethod
     def header(self, host: str, port: int) -> bytes:

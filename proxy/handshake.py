@@ -164,7 +164,10 @@ class Handshake:
             return False
         session.protocol = "socks6"
         self._request = request
-        return self._identify(request)
+        if request.options or session.worker.verifier is not None:
+            return self._identify(request)
+        session.perform(())  # anyone may ask, and this one says nothing of sessions
+        return False
 
     def _identify(self, request: dialect.Request) -> bool:
         """Learn who sends a SOCKSv6 request: by its session, by a password, or as anyone."""

@@ -19,6 +19,7 @@ from threading import Thread
 from time import localtime, strftime, time
 from typing import Any, NamedTuple
 
+from codec.command import Command
 from proxy.options import LogFormat
 
 LONGEST_WRITE = 4096
@@ -45,6 +46,8 @@ class Record(NamedTuple):
     reason: str
     user: str | None = None
     """Who had the right password, or the session of whom had."""
+    command: int | None = None
+    """What was asked for, as the octet of SOCKS 5 and SOCKSv6; None when it never got that far."""
 
     @property
     def destination(self) -> str:
@@ -59,9 +62,10 @@ class Record(NamedTuple):
     def line(self) -> str:
         """As JSON."""
         user = f'"user":{quoted(self.user)},' if self.user is not None else ""
+        command = f'"command":"{_command(self.command)}",' if self.command is not None else ""
         return (
             f'{{"time":{self.ended:.3f},"event":"connection","client":"{self.peer}",{user}'
-            f'"protocol":"{self.protocol}","destination":{quoted(self.destination)},'
+            f'"protocol":"{self.protocol}",{command}"destination":{quoted(self.destination)},'
             f'"mptcp":{"true" if self.mptcp else "false"},"up":{self.up},"down":{self.down},'
             f'"seconds":{self.seconds:.3f},"end":{quoted(self.reason)}}}\n'
         )
@@ -69,11 +73,19 @@ class Record(NamedTuple):
     def text(self) -> str:
         """For people."""
         user = f"{printable(self.user)}@" if self.user is not None else ""
-        where = f" -> {printable(self.destination)}" if self.host else ""
+        command = "" if self.command is None or self.command == Command.CONNECT else f" {_command(self.command)}"
+        where = f"{command} -> {printable(self.destination)}" if self.host else command
         return (
             f"{_clock(self.ended)} {user}{self.peer} {self.protocol}{where}{' mptcp' if self.mptcp else ''}, "
             f"{self.up} up, {self.down} down, {self.seconds:.3f} s: {printable(self.reason)}\n"
         )
+
+
+_COMMANDS = {command.value: command.name.lower().replace("_", " ") for command in Command}
+
+
+def _command(octet: int) -> str:
+    return _COMMANDS.get(octet, str(octet))
 
 
 _RECORD_LINES: dict[LogFormat, Callable[[Record], str]] = {LogFormat.JSON: Record.line, LogFormat.TEXT: Record.text}

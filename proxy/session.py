@@ -331,6 +331,7 @@ class Session:
         return Record(
             time(), self.peer, self.protocol, destination.host if self.destination else "", self.port, self.multipath,
             up, down, self.worker.loop.now - self._started, reason, self.user,
+            self.command if self.destination else None,
         )  # fmt: skip
 
     def _count(self, up: int, down: int) -> None:

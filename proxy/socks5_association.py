@@ -7,14 +7,14 @@ connection comes from is heard there; its first datagram fixes the port, and not
 from __future__ import annotations
 
 from select import EPOLLERR, EPOLLIN
-from socket import MSG_DONTWAIT, SO_ERROR, SOL_SOCKET, SocketType
+from socket import SO_ERROR, SOL_SOCKET, SocketType
 from typing import TYPE_CHECKING, Any
 
 from codec import socks5
 from codec.address import Address, AddressType
 from codec.reply import ReplyCode
 from proxy.association import Association
-from proxy.datagrams import HEADROOM, PER_TURN, buffer, view
+from proxy.datagrams import HEADROOM, buffer, from_client, view
 from proxy.local_address import family_of, plain, reached_at
 from proxy.outcome import reply_code
 from proxy.udp_ports import datagram_socket
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from proxy.handshake import Handshake
     from proxy.session import Session
 
-LARGEST_READ = 4096
-READS_PER_TURN = 16
 _BEFORE_ENDPOINT = bytes(3)
 """Two reserved octets, and a fragment number: none is sent in fragments, and fragments are dropped."""
 
@@ -66,18 +64,7 @@ class Socks5Association(Association):
         if mask & EPOLLERR:
             self.session.broken(client, client.getsockopt(SOL_SOCKET, SO_ERROR))
             return
-        for _ in range(READS_PER_TURN):
-            try:
-                data = client.recv(LARGEST_READ, MSG_DONTWAIT)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                self.session.broken(client, error.errno)
-                return
-            if not data:
-                self.session.end("closed")
-                return
-        self.session.worker.loop.again(self)
+        self.read_connection(lambda _data: True)
 
     def header(self, host: str, port: int) -> bytes:
         return socks5.encode_datagram(socks5.Datagram(Address.of(host), port, b""))
@@ -138,13 +125,7 @@ class FromClient:
 
     def ready(self, _mask: int) -> None:
         association, sock = self._association, self._socket
-        for _ in range(PER_TURN):
-            try:
-                count, source = sock.recvfrom_into(buffer)
-            except BlockingIOError:
-                return
-            except OSError:
-                continue  # the client's port was closed when we sent there, which only its TCP connection can say
+        for count, source in from_client(sock):
             association.received(count, source)
 
     def crashed(self, error: Exception) -> None:

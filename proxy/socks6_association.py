@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from proxy.handshake import Handshake
     from proxy.session import Session
 
-LARGEST_READ = 1 << 16
-READS_PER_TURN = 8
 _HEADER = Struct(">BBH8s")
 """Version, type, length of the whole, association ID."""
 _ENDPOINT = Struct(">BBH")
@@ -109,22 +107,8 @@ class Socks6Association(Association):
             return
         if mask & EPOLLOUT and self.remote.paused:
             self._flush()
-        if not mask & READABLE:
-            return
-        for _ in range(READS_PER_TURN):
-            try:
-                data = client.recv(LARGEST_READ, MSG_DONTWAIT)
-            except BlockingIOError:
-                return
-            except OSError as problem:
-                session.broken(client, problem.errno)
-                return
-            if not data:
-                session.end("closed")
-                return
-            if not self._received(data):
-                return
-        session.worker.loop.again(self)
+        if mask & READABLE:
+            self.read_connection(self._received)
 
     @property
     def patience(self) -> float:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from codec.socks6.udp import ID_LENGTH
 from proxy import log
-from proxy.datagrams import PER_TURN, buffer
+from proxy.datagrams import PER_TURN, buffer, from_client
 from proxy.local_address import family_of
 from proxy.options import Draft, HostPort, Listen
 from proxy.udp_ports import datagram_socket
@@ -204,13 +204,7 @@ class OwnSocket:
 
     def ready(self, _mask: int) -> None:
         association, entrance, sock = self._association, self._entrance, self.socket
-        for _ in range(PER_TURN):
-            try:
-                count, source = sock.recvfrom_into(buffer)
-            except BlockingIOError:
-                return
-            except OSError:
-                continue  # the client's port was closed when we sent there, which only its TCP connection can say
+        for count, source in from_client(sock):
             if count >= HEADER_OCTETS and buffer[_ID] == association.id:
                 association.arrived(buffer, count, source, self.local)
             else:

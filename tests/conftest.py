@@ -1,4 +1,4 @@
-"""Network namespaces for tests, and the lab as it would be on a host of its own."""
+"""How Hypothesis runs, network namespaces for tests, and the lab as it would be on a host of its own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from invoke.context import Context
 
 from lab.cache import Cache
@@ -19,6 +20,11 @@ from lab.journal import Journal
 from lab.progress import Progress
 from lab.runner import Runner
 from lab.settings import Settings
+
+# A busy machine is no defect of what is tested.
+settings.register_profile("whole", deadline=None)
+settings.register_profile("fast", deadline=None, max_examples=20)
+settings.load_profile("whole")
 
 # Run as a background job, as some CI does, this process ignores SIGINT, and so would every program that a test starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -18,7 +18,7 @@ WITHOUT_GUEST = ("-q", "-n", "4", "--dist", "loadscope", "-p", "no:benchmark")
 FAST = "not vm and not slow"
 CODEC = "tests/codec"
 FEW_EXAMPLES = ("--hypothesis-profile=fast",)
-"""The profile is made in the codec's conftest.py."""
+"""The profile is made in conftest.py."""
 # The codec's own tests must reach every line and every branch of it. Nothing else is measured: it takes time.
 MEASURED = ("--cov=codec", "--cov-report=term-missing:skip-covered", "--cov-fail-under=100")
 # These share one emulated internet, and the guest has the processors to itself.
@@ -28,16 +28,17 @@ WITH_GUEST = ("-m", "vm", "-v")
 def run_tests(lab: Lab, *, fast: bool, only: str) -> int:
     """Run the tests (with `fast`, those that need no guest; with `only`, those that match) and return an exit code."""
     chosen = ("-k", only) if only else ()
-    kind, codec_only = ("not vm", () if only else MEASURED) if not fast else (FAST, FEW_EXAMPLES)
+    if fast:
+        return _pytest(lab, "-m", FAST, *WITHOUT_GUEST, *FEW_EXAMPLES, *chosen)
+    codec_only = () if only else MEASURED
     codes = [
-        _pytest(lab, CODEC, "-m", kind, *WITHOUT_GUEST, *codec_only, *chosen),
-        _pytest(lab, f"--ignore={CODEC}", "-m", kind, *WITHOUT_GUEST, *chosen),
+        _pytest(lab, CODEC, "-m", "not vm", *WITHOUT_GUEST, *codec_only, *chosen),
+        _pytest(lab, f"--ignore={CODEC}", "-m", "not vm", *WITHOUT_GUEST, *chosen),
     ]
-    if not fast:
-        guest_image(lab)
-        guest_image(lab, extra=True)
-        guest_kernel(lab)
-        codes.append(_pytest(lab, *WITH_GUEST, *chosen))
+    guest_image(lab)
+    guest_image(lab, extra=True)
+    guest_kernel(lab)
+    codes.append(_pytest(lab, *WITH_GUEST, *chosen))
     ran = [code for code in codes if not (only and code == NO_TESTS_COLLECTED)]
     return max(ran, default=NO_TESTS_COLLECTED)
 

@@ -181,6 +181,7 @@ DRY = [
 
 @pytest.mark.netns
 class TestDryRuns:
+    @pytest.mark.slow
     @pytest.mark.parametrize("arguments", DRY, ids=" ".join)
     def test_nothing_is_changed(self, world: World, arguments: tuple[str, ...]) -> None:
         before, files = network_state(world.host), world.files()

@@ -17,6 +17,7 @@ MEDIANS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_everything_is_measured_in_one_round(tmp_path: Path) -> None:
     found = benchmark.measure(tmp_path / "benchmark.json", ONE_ROUND, Progress())
     names = {one.name for one in found.measurements}

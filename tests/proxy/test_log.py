@@ -38,6 +38,14 @@ RECORD = Record(1.5, ("192.0.2.1", 4000), "socks6", "example.com", 80, True, 1, 
             "[::1]:1 unknown, 0 up, 0 down, 10.000 s: handshake timed out",
         ),
         (
+            RECORD._replace(command=Command.UDP_ASSOCIATE),
+            "alice@192.0.2.1:4000 socks6 udp associate -> example.com:80 mptcp, 1 up, 2 down, 0.250 s: closed",
+        ),
+        (
+            RECORD._replace(command=Command.CONNECT),
+            "alice@192.0.2.1:4000 socks6 -> example.com:80 mptcp, 1 up, 2 down, 0.250 s: closed",
+        ),
+        (
             RECORD._replace(user="al\nice", host="\x1b[2J::"),
             "al\\nice@192.0.2.1:4000 socks6 -> [\\u001b[2J::]:80 mptcp, 1 up, 2 down, 0.250 s: closed",
         ),
@@ -52,6 +60,17 @@ def test_a_line_of_text_is_for_people(record: Record, text: str) -> None:
 def test_a_line_of_json_names_the_user_where_there_is_one() -> None:
     assert json.loads(RECORD.line())["user"] == "alice"
     assert "user" not in json.loads(RECORD._replace(user=None).line())
+
+
+@pytest.mark.parametrize(
+    ("command", "told"), [(Command.CONNECT, "connect"), (Command.UDP_ASSOCIATE, "udp associate"), (99, "99")]
+)
+def test_a_line_of_json_names_what_was_asked_for(command: int, told: str) -> None:
+    assert json.loads(RECORD._replace(command=command).line())["command"] == told
+
+
+def test_nothing_is_named_where_nothing_was_asked_for() -> None:
+    assert "command" not in json.loads(RECORD.line())
 
 
 @pytest.mark.parametrize("form", LogFormat)

@@ -152,7 +152,7 @@ def test_the_log_never_holds_payload_and_escapes_what_a_client_sent(echo_port: i
         line = proxy.connection(up=8)
         assert "secret" not in str(line)
         assert set(line) == {
-            "time", "event", "client", "protocol", "destination", "mptcp", "up", "down", "seconds", "end",
+            "time", "event", "client", "protocol", "command", "destination", "mptcp", "up", "down", "seconds", "end",
         }  # fmt: skip
 
 

@@ -55,9 +55,7 @@ def test_thousands_of_idle_connections_cost_little(netns: Runner, tmp_path: Path
 
 
 @EITHER_VERSION
-def test_a_hundred_thousand_connections_leave_nothing_behind(
-    netns: Runner, tmp_path: Path, protocol: Protocol
-) -> None:
+def test_a_hundred_thousand_connections_leave_nothing_behind(netns: Runner, tmp_path: Path, protocol: Protocol) -> None:
     with loaded(netns, tmp_path) as (proxy, load):
         worker, port = proxy.workers[0], proxy.address[1]
 

@@ -20,7 +20,7 @@ from tests.codec.dissector.tshark import Frame, Tshark, merged
 from tests.proxy.peers import Tunnel, connected_socket, receive_all, serving, socks6_request
 from tests.proxy.running import ONE_WORKER, PATIENCE, RunningProxy
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.slow]
 STACK: Options = (Tos(Leg.PROXY_REMOTE, 0x28), Ttl(Leg.PROXY_REMOTE, 7), Multipath(Leg.PROXY_REMOTE, True))
 
 

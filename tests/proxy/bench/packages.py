@@ -33,15 +33,17 @@ class OtherProxies:
 def other_proxies(lab: Lab) -> OtherProxies:
     """Fetch the packages, or take those of the last time."""
     key = fingerprint({"suite": SUITE, "packages": PACKAGES})
-    if not lab.cache.recall(KIND, key, dry=lab.host.dry):
-        with (
-            lab.progress.stage("fetching the other proxies") as stage,
-            lab.cache.building(KIND, key, dry=lab.host.dry) as folder,
-        ):
-            root = resolve(lab.host, lab.cache, SUITE, host_mirrors(lab.host))
-            for done, package in enumerate(PACKAGES):
-                stage.tell(package, done, len(PACKAGES))
-                file = root.download(package, root.version(package), folder)
-                lab.host.change("dpkg-deb", "--extract", file, folder)
-        lab.cache.prune(KIND, KEPT, dry=lab.host.dry)
-    return OtherProxies(lab.cache.entry(KIND, key))
+    entry = OtherProxies(lab.cache.entry(KIND, key))
+    if lab.cache.recall(KIND, key, dry=lab.host.dry):
+        return entry
+    if lab.host.dry:
+        lab.progress.line(f"  would fetch from {SUITE}: {', '.join(PACKAGES)}")
+        return entry
+    with lab.progress.stage("fetching the other proxies") as stage, lab.cache.building(KIND, key) as folder:
+        root = resolve(lab.host, lab.cache, SUITE, host_mirrors(lab.host))
+        for done, package in enumerate(PACKAGES):
+            stage.tell(package, done, len(PACKAGES))
+            file = root.download(package, root.version(package), folder)
+            lab.host.change("dpkg-deb", "--extract", file, folder)
+    lab.cache.prune(KIND, KEPT)
+    return entry
