@@ -1,6 +1,7 @@
 """From worker to worker: a client whose SOCKSv6 session lives in another process is handed over to it.
 
 Sessions, tokens and reservations are thus kept by one process each, without locks, and survive the death of the others.
+Of wrong passwords all are told.
 Every worker has a socket that all the others may send to; the supervisor keeps both ends, so that a successor goes on
 where a dead worker left off.
 """
@@ -78,6 +79,12 @@ class Channel:
         except OSError:
             return False
         return True
+
+    def tell_others(self, message: dict[str, Any]) -> None:
+        """Send to every other worker that has room for it."""
+        for owner in range(len(self._ends)):
+            if owner != self.slot:
+                self.send(owner, message, b"")
 
     def ready(self, _mask: int) -> None:
         for _ in range(MESSAGES_PER_TURN):

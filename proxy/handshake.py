@@ -219,8 +219,7 @@ class Handshake:
         """Tell the client whether its password is right; whether to wait for its next message."""
         if not valid:
             self._session.user = None
-            self._session.worker.counters.wrong_password()
-            self._session.worker.failures.add(self._session.peer[0], self._session.worker.loop.now)
+            self._session.worker.wrong_password(self._session.peer[0])
         if self._request is None:
             return self._send_or_end(self._connection.send_authentication(valid), "" if valid else "wrong password")
         in_option = find_option(self._request.options, UserPasswordData) is not None

@@ -155,8 +155,19 @@ class Worker:
         message = {"peer": session.peer, "listener": self._listeners.index(listener)}
         return self.channel.send(owner, message, octets, session.client)
 
+    def wrong_password(self, host: str) -> None:
+        """Count it against the address that it came from, here and in the other workers."""
+        now = self.loop.now
+        self.counters.wrong_password()
+        if not self.failures.refused(host, now):  # else the others refuse it already, too
+            self.channel.tell_others({"failed": host})
+        self.failures.add(host, now)
+
     def take_over(self, message: dict[str, Any], octets: bytes, sock: SocketType | None) -> None:
-        """A client whose SOCKSv6 session belongs here; or a datagram whose association does."""
+        """A client whose SOCKSv6 session belongs here, a datagram whose association does, or news of a failure."""
+        if "failed" in message:
+            self.failures.add(message["failed"], self.loop.now)
+            return
         if sock is None:
             self.entrance.take_over(message, octets)
             return

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from codec import socks5
+from codec.address import Address
+from codec.client import Socks5Client
+from codec.command import Command
+from codec.rfc1929 import UserPassword
 from proxy.failures import REMEMBERED, WINDOW_SECONDS, Failures
+from proxy.users import Hash
+from tests.proxy.peers import connected_socket, receive_exactly
+from tests.proxy.running import LOOPBACK, RunningProxy
+from tests.proxy.waiting import eventually
 
 HOST = "192.0.2.1"
 
@@ -67,3 +78,26 @@ def test_no_more_than_so_many_are_remembered_and_the_first_to_be_forgiven_goes_f
     assert failures.refused(HOST, WINDOW_SECONDS)
     failures.add("198.51.100.2", WINDOW_SECONDS)
     assert not failures.refused(HOST, WINDOW_SECONDS)
+
+
+def is_let_in(proxy: RunningProxy, password: bytes) -> bool:
+    """Whether alice is, with this password; she asks for nothing then."""
+    client = Socks5Client(socks5.Request(Command.CONNECT, Address.of(HOST), 80), UserPassword(b"alice", password))
+    with connected_socket(proxy.address) as sock:
+        sock.sendall(client.open())
+        client.receive(receive_exactly(sock, 2))
+        sock.sendall(client.outgoing())
+        return receive_exactly(sock, 2)[1] == 0
+
+
+def test_every_worker_refuses_who_has_failed_at_any(tmp_path: Path) -> None:
+    users = tmp_path / "users"
+    users.touch(0o600)
+    users.write_text(f"alice:{Hash.of(b'correct horse')}\n")
+    with RunningProxy(
+        *("serve", "--listen", "127.0.0.1:0", "--workers", "2", *LOOPBACK),
+        *("--set", f'clients={{networks=["127.0.0.0/8"],users="{users}",failures_per_minute=3}}'),
+    ) as proxy:
+        assert all(is_let_in(proxy, b"correct horse") for _ in range(8))
+        assert not any(is_let_in(proxy, b"battery staple") for _ in range(3))
+        assert eventually(lambda: not any(is_let_in(proxy, b"correct horse") for _ in range(12)))

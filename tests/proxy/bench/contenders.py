@@ -106,9 +106,14 @@ def _microsocks(port: int, place: Place) -> list[str]:
 
 
 def _mpsocks(port: int, _place: Place) -> list[str]:
-    """Over plain TCP, like the others. It logs every connection to a file and asks its rules about every address."""
+    """Over plain TCP, like the others. It logs every connection to a file and asks its rules about every request."""
+    rules = (
+        '{verdict="deny",networks=["192.168.0.0/16"]}',
+        f'{{verdict="allow",clients=["{NETWORK}"],commands=["CONNECT"],networks=["{NETWORK}"]}}',
+    )
     return [
         sys.executable, "-m", "proxy", "serve", "--set", f'listen=[{{address="{ADDRESS}:{port}",mptcp=false}}]',
+        "--set", f"rule=[{','.join(rules)}]",
         "--workers", str(WORKERS), "--allow", NETWORK, "--set", "outward={allow_loopback=true,mptcp=false}",
     ]  # fmt: skip
 
