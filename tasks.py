@@ -328,7 +328,7 @@ def bench_proxy(lab: Lab, rounds: str = "0", seconds: str = "0", quick: bool = F
         raise Exit(code=summary.exit_code)
 
 
-@lab_task(help={"fast": "Only what needs no guest: under a minute.", "only": "Only tests that match this expression."})
+@lab_task(help={"fast": "Only what is quick and needs no guest.", "only": "Only tests that match this expression."})
 def test(lab: Lab, fast: bool = False, only: str = "") -> None:
     """Run the tests, linters and the import contract."""
     code = run_tests(lab, fast=fast, only=only)

@@ -74,6 +74,8 @@ def _options(given: argparse.Namespace) -> Options:
         _table(table, "outward")["via"] = given.via
     for assignment in given.set:
         _merge(table, _assigned(assignment))
+    if sys.stderr.isatty():
+        _table(table, "operations").setdefault("log", "text")
     try:
         options = parse(table, Mode(given.mode))
         # Made once for its errors: nothing is opened for what no worker could begin with.

@@ -63,6 +63,10 @@ def _check(options: Options) -> None:
         _check_listen(listen, f"listen #{number}", options)
     for number, source in enumerate(options.outward.sources, 1):
         _check_address(source, f"outward.sources #{number}")
+    if options.outward.nameserver is not None:
+        _check_address(options.outward.nameserver.host, "outward.nameserver", "an address")
+    if options.outward.via is not None and options.mode is Mode.SERVE:
+        raise ValueError("outward.via: only a socksifier goes through another proxy")
     if options.operations.metrics is not None:
         _check_address(options.operations.metrics.host, "operations.metrics")
     _check_numbers(options)
@@ -97,11 +101,11 @@ def _check_listen(listen: Listen, where: str, options: Options) -> None:
         raise ValueError(f"{where}.versions: octets other than 4 and 5, which SOCKS 4 and 5 begin with")
 
 
-def _check_address(host: str, where: str) -> None:
+def _check_address(host: str, where: str, what: str = "an address of this host") -> None:
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        raise ValueError(f"{where}: an address of this host is expected, not {host!r}") from None
+        raise ValueError(f"{where}: {what} is expected, not {host!r}") from None
 
 
 def _table(kind: Any, table: Any, where: str) -> Any:

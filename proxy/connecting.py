@@ -107,8 +107,8 @@ class Connecting:
             return
         multipath = is_multipath(remote)
         answers = self._answers(attempt, remote, multipath=multipath)
-        early = self._early[attempt.in_syn :]
-        session.connected(remote, mask, multipath=multipath, answers=answers, unsent=early)
+        in_syn = attempt.in_syn
+        session.connected(remote, mask, multipath=multipath, answers=answers, unsent=self._early[in_syn:], sent=in_syn)
 
     def refuse(self, code: ReplyCode) -> None:
         self._session.refuse(code)
@@ -160,6 +160,8 @@ class Connecting:
     def _permits(self, address: str | None) -> bool:
         """Whether the rules let this client go to the address, by the name that it gave."""
         session = self._session
+        if (address, session.port) in self.worker.own_endpoints:
+            return False  # as its own client the proxy could not tell who it is that asks
         name = self._destination.host if self._by_name else None
         return self.worker.policy.decide(
             session.peer[0], session.user, Command.CONNECT, name=name, address=address, port=session.port

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from select import EPOLLHUP, EPOLLIN, EPOLLRDHUP
+from select import EPOLLIN
 from socket import MSG_DONTWAIT, MSG_NOSIGNAL, SocketType
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from codec.socks6.draft04 import options as options04
 from codec.socks6.option_list import Options, find_option
 from codec.socks6.options import AuthenticationMethodAdvertisement, SessionId, UserPasswordData, UserPasswordResult
 from proxy.gate import NoSuchSessionError, admit, session_of
+from proxy.relay import UNUSUAL
 
 if TYPE_CHECKING:
     from codec.socks6.sessions import Session as Socks6Session
@@ -34,7 +35,7 @@ _REQUESTS = (socks4.Request, socks5.Request, messages.Request, messages04.Reques
 class Handshake:
     """The handler of a client's events until its request is whole and admitted; then what answers the client."""
 
-    __slots__ = ("_connection", "_listener", "_owed", "_request", "_session", "_waiting")
+    __slots__ = ("_claimed", "_connection", "_listener", "_owed", "_request", "_session", "_waiting")
 
     def __init__(self, session: Session, listener: Listener) -> None:
         self._session = session
@@ -44,6 +45,8 @@ class Handshake:
         """A SOCKSv6 request, from when it is whole."""
         self._waiting = False
         """For the verdict on a password: the client is not read from meanwhile."""
+        self._claimed = ""
+        """The user that the client says it is."""
         self._owed = b""
         """The authentication reply, where it goes along with the operation reply."""
 
@@ -64,12 +67,18 @@ class Handshake:
             if not data:
                 session.end("client closed in its handshake")
                 return
-            more = len(data) == LARGEST_READ or mask & (EPOLLRDHUP | EPOLLHUP)
+            more = len(data) == LARGEST_READ or mask & UNUSUAL
             if self.received(data) or not more:
                 if more:
-                    # The kernel does not tell again of what else there is to read, or of a client that has gone.
-                    session.ready(mask | EPOLLIN)
+                    self._pass_on(mask | EPOLLIN)
                 return
+
+    def _pass_on(self, mask: int) -> None:
+        """Tell whoever has the client now: the kernel does not tell again of what there is to read, or of its end."""
+        session = self._session
+        if not session.is_over:
+            handler = session.worker.loop.handlers[session.client.fileno()]
+            (session if handler is self else handler).ready(mask)
 
     def crashed(self, error: Exception) -> None:
         self._session.crashed(error)
@@ -205,7 +214,7 @@ class Handshake:
         session, worker = self._session, self._session.worker
         verifier, now = worker.verifier, worker.loop.now
         assert verifier is not None
-        session.user = user.decode("utf-8", "backslashreplace")
+        self._claimed = user.decode("utf-8", "backslashreplace")
         if worker.failures.refused(session.peer[0], now):
             return self._judged(False)
         if verifier.known(user, password):
@@ -217,8 +226,9 @@ class Handshake:
 
     def _judged(self, valid: bool) -> bool:
         """Tell the client whether its password is right; whether to wait for its next message."""
-        if not valid:
-            self._session.user = None
+        if valid:
+            self._session.user = self._claimed
+        else:
             self._session.worker.wrong_password(self._session.peer[0])
         if self._request is None:
             return self._send_or_end(self._connection.send_authentication(valid), "" if valid else "wrong password")

@@ -61,12 +61,14 @@ def told_host(session: Session, bound: str, towards: str = "") -> str:
 
 
 def _source(family: int, address: tuple[Any, ...]) -> tuple[Any, ...] | None:
-    sock = SocketType(family, SOCK_DGRAM | SOCK_CLOEXEC)
+    sock = None
     try:
+        sock = SocketType(family, SOCK_DGRAM | SOCK_CLOEXEC)
         sock.connect(address)
         name: tuple[Any, ...] = sock.getsockname()
     except OSError:
         return None
     finally:
-        sock.close()
+        if sock is not None:
+            sock.close()
     return name

@@ -12,14 +12,14 @@ from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
-from select import EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, epoll
+from select import EPOLLET, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, epoll
 from socket import SocketType
 from threading import RLock
 from time import monotonic
 from typing import Protocol
 
 EVENTS_PER_TURN = 256
-CONNECTION_EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET
+CONNECTION_EVENTS = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET
 LISTENER_EVENTS = EPOLLIN
 
 
@@ -41,7 +41,7 @@ class Loop:
         self.handlers: dict[int, Handler] = {}
         self._epoll = epoll()
         self._doomed: list[SocketType] = []
-        self._again: list[Handler] = []
+        self._again: list[tuple[Handler, int]] = []
         self._posted: deque[Handler] = deque()
         self._timers: list[tuple[float, int, Handler]] = []
         self._timer_numbers = count()
@@ -70,9 +70,9 @@ class Loop:
         self.handlers.pop(sock.fileno(), None)
         self._doomed.append(sock)
 
-    def again(self, handler: Handler) -> None:
-        """Call `handler.ready(EPOLLIN)` once the events at hand are done."""
-        self._again.append(handler)
+    def again(self, handler: Handler, mask: int = EPOLLIN) -> None:
+        """Call `handler.ready(mask)` once the events at hand are done."""
+        self._again.append((handler, mask))
 
     def call_at(self, when: float, handler: Handler) -> None:
         """Call `handler.ready(0)` when `now` has reached `when`, to the millisecond.
@@ -129,7 +129,7 @@ class Loop:
         """The loop is itself a handler: of the descriptor that `post` writes to."""
         os.eventfd_read(self._wake)
         while self._posted:
-            self._again.append(self._posted.popleft())
+            self.again(self._posted.popleft())
 
     def crashed(self, error: Exception) -> None:
         raise error
@@ -148,8 +148,8 @@ class Loop:
 
     def _run_again(self) -> None:
         again, self._again = self._again, []
-        for handler in again:
-            self._call(handler, EPOLLIN)
+        for handler, mask in again:
+            self._call(handler, mask)
 
     def _close_doomed(self) -> None:
         for sock in self._doomed:

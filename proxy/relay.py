@@ -9,7 +9,7 @@ reader costs at most one buffer or one pipe.
 from __future__ import annotations
 
 from os import SPLICE_F_MOVE, SPLICE_F_NONBLOCK, set_blocking, splice
-from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
+from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP
 from socket import MSG_DONTWAIT, MSG_NOSIGNAL, SHUT_WR, SO_ERROR, SOL_SOCKET, SocketType
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,9 @@ STEPS_PER_TURN = 16
 
 HANGUP = EPOLLRDHUP | EPOLLHUP | EPOLLERR
 READABLE = EPOLLIN | HANGUP
+UNUSUAL = HANGUP | EPOLLPRI
+NEXT_TURN = EPOLLIN | EPOLLRDHUP
+"""To go on with: whatever has happened to the source meanwhile has been told already."""
 _SEND = MSG_DONTWAIT | MSG_NOSIGNAL
 _SPLICE = SPLICE_F_NONBLOCK | SPLICE_F_MOVE
 _buffer = bytearray(BUFFER_OCTETS)
@@ -64,13 +67,13 @@ class Flow:
         back = self.back
         if back is None:
             return
-        if mask & EPOLLERR:
+        if mask & READABLE and not self.blocked:
+            self.pump(thorough=bool(mask & UNUSUAL))
+        if mask & EPOLLERR and (self.blocked or self.ended):
+            # Whoever reads hears of the error behind all that came before it; here nobody does.
             error = self.source.getsockopt(SOL_SOCKET, SO_ERROR)
             if error:
                 self.session.broken(self.source, error)
-                return
-        if mask & READABLE and not self.blocked:
-            self.pump(thorough=bool(mask & HANGUP))
         if mask & EPOLLOUT and back.blocked:
             back.pump(thorough=True)
 
@@ -85,7 +88,8 @@ class Flow:
         """Move octets until the source has no more or the sink takes no more.
 
         A read that does not fill the buffer has emptied the source, and what comes later is a new event; unless the end
-        of the stream came already, or events were passed over while blocked: then `thorough` reads on.
+        of the stream came already, or urgent data, at which a read stops, or events were passed over while blocked or
+        at the end of a turn: then `thorough` reads on.
         """
         if self.ended or (self.blocked and not self._flush()):
             return
@@ -109,7 +113,7 @@ class Flow:
             if full_reads == FULL_READS_TO_BULK:
                 self._become_bulk()
                 return
-        self.session.worker.loop.again(self)
+        self.session.worker.loop.again(self, NEXT_TURN)
 
     def release(self) -> None:
         """The session is over: give the pipe back and do nothing any more."""
@@ -156,7 +160,7 @@ class Flow:
         pipe = self._pipe
         if pipe is None:
             self._bulk = False
-            worker.loop.again(self)
+            worker.loop.again(self, NEXT_TURN)
             return
         before = self.octets
         for _ in range(STEPS_PER_TURN):
@@ -165,7 +169,7 @@ class Flow:
                 return
             if not self._empty(pipe):
                 return
-        worker.loop.again(self)
+        worker.loop.again(self, NEXT_TURN)
 
     def _fill(self, pipe: Pipe) -> bool:
         """Source to pipe; False when nothing came."""

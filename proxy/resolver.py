@@ -194,8 +194,15 @@ class Resolver:
             self._threads += short_of_threads
             self._changed.notify()
         if short_of_threads:
-            Thread(target=self._work, daemon=True).start()
+            self._add_thread()
         return question
+
+    def _add_thread(self) -> None:
+        try:
+            Thread(target=self._work, daemon=True).start()
+        except RuntimeError:  # the system gives no more of them: those that there are take the question in turn
+            with self._changed:
+                self._threads -= 1
 
     def _set_timer(self) -> None:
         """For the one that has waited longest: all wait equally long, so who asks later needs no earlier timer."""

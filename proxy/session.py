@@ -207,12 +207,14 @@ class Session:
         *,
         multipath: bool,
         answers: Options = (),
+        sent: int = 0,
         unsent: bytes = b"",
         early: bytes = b"",
     ) -> None:
         """The remote host is there: tell the client, and relay.
 
-        `unsent` came from the client and is to go first; `early` is what the remote host has sent already.
+        Of what came from the client, so many octets are `sent`, and `unsent` is to go first; `early` is what the remote
+        host has sent already.
         """
         self.stage = Stage.RELAYING
         self._reach = self._service = None
@@ -227,6 +229,7 @@ class Session:
         up = self._up = Flow(self, self.client, remote)
         down = self._down = Flow(self, remote, self.client)
         up.back, down.back = down, up
+        up.octets = sent
         handlers = self.worker.loop.handlers
         handlers[self.client.fileno()] = up
         handlers[remote.fileno()] = down

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from hashlib import blake2b
 from hmac import compare_digest
 from queue import Full, Queue
@@ -67,7 +68,8 @@ class Verifier:
         return True
 
     def _check_all(self) -> None:
-        os.nice(NICENESS)  # Of this thread alone: so it is on Linux.
+        with suppress(OSError):  # a sandbox may forbid it
+            os.nice(NICENESS)  # Of this thread alone: so it is on Linux.
         while True:
             user, password, asker = self._queue.get()
             result: bool | Exception

@@ -102,6 +102,8 @@ class Worker:
         self._paused = False
         self._drain_until: float | None = None
         self._listeners = [Listener(self, sock, listen) for listen, sock in listening]
+        self.own_endpoints = frozenset(sock.getsockname()[:2] for _, sock in listening)
+        """Addresses and ports."""
         for listener in self._listeners:
             listener.resume()
         folder = options.operations.control

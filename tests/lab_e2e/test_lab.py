@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from guest.services import BUNDLE
 from lab.testbed.web.octets import Digests
 from tests.lab_e2e.cli import Cli, succeeded
 from tests.lab_e2e.test_uplinks import restore_uplink
@@ -33,6 +34,16 @@ def test_status_shows_that_every_step_stands(cli: Cli, lab: dict[str, Any]) -> N
     assert status["guest_runs"]
     assert status["uplinks"] == {"0": "wlp1s0", "1": "wlan1"}
     assert [step for step in status["steps"] if not step["stands"]] == []
+
+
+@pytest.mark.parametrize(("unit", "folder"), [("mpsocks-proxy", "mpsocks"), ("mpsocks-socksifier",) * 2])
+def test_live_connections_are_shown_also_after_a_reload(cli: Cli, lab: dict[str, Any], unit: str, folder: str) -> None:
+    """Nobody is connected: there are the sockets of its workers, and they answer."""
+    top = f"python3 {BUNDLE} top --json /run/{folder}"
+    command = f"systemctl reload {unit} && {top} && ls /run/{folder} && systemctl is-active {unit}"
+    *sockets, state = succeeded(cli.invoke_inside("ssh-vm", "--command", command)).stdout.split()
+    assert sockets
+    assert state == "active"
 
 
 def test_check_mptcp_proves_both_uplinks(cli: Cli, lab: dict[str, Any]) -> None:

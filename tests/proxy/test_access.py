@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from codec.reply import ReplyCode
+from tests.proxy.associations import LOOPBACK_NAME
 from tests.proxy.peers import MakeRequest, connected_socket, echo, serving, socks5_request, socks6_request, tunnel
 from tests.proxy.running import RunningProxy
 
@@ -47,6 +48,12 @@ def test_the_proxys_own_addresses_are_refused_however_they_are_spelt(
     closed_proxy: RunningProxy, request_: MakeRequest, host: str
 ) -> None:
     with serving(echo) as port, tunnel(closed_proxy.address, request_(host, port)) as t:
+        assert t.code is ReplyCode.NOT_ALLOWED
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", LOOPBACK_NAME])
+def test_the_proxy_is_not_its_own_client(proxy: RunningProxy, host: str) -> None:
+    with tunnel(proxy.address, socks6_request(host, proxy.address[1])) as t:
         assert t.code is ReplyCode.NOT_ALLOWED
 
 

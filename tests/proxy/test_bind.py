@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -259,6 +260,20 @@ def test_nobody_can_come_once_the_client_has_gone(proxy: RunningProxy, close: ob
         close(b.socket)
         proxy.connection(client=f"127.0.0.1:{client[1]}", end="client closed before its peer came")
         assert eventually(lambda: is_closed(b.told))
+
+
+def test_nobody_waits_for_a_client_whose_end_came_with_its_request() -> None:
+    """Of a proxy that is stopped meanwhile: both have come when it reads."""
+    with RunningProxy(*ONE_WORKER) as proxy:
+        worker = proxy.workers[0]
+        with connected_socket(proxy.address) as sock:
+            os.kill(worker, signal.SIGSTOP)
+            try:
+                sock.sendall(socks6_bind().open())
+                sock.shutdown(socket.SHUT_WR)
+            finally:
+                os.kill(worker, signal.SIGCONT)
+            proxy.connection(client=f"127.0.0.1:{sock.getsockname()[1]}", end="client closed before its peer came")
 
 
 def test_what_is_sent_before_the_peer_comes_is_not_lost(proxy: RunningProxy) -> None:

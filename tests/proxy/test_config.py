@@ -227,6 +227,8 @@ def test_a_listener_may_be_set_whole(monkeypatch: pytest.MonkeyPatch) -> None:
         (("--set", 'operations.control="/nonexistent/a"'), "operations.control: cannot use /nonexistent/a"),
         (("--set", f'operations.control="/{"a" * 100}"'), "is too long a path"),
         (("--set", 'operations.control="/tmp"'), "operations.control: /tmp must be a folder of this user alone"),
+        (("--set", 'outward.nameserver="dns.example:53"'), "outward.nameserver: an address is expected"),
+        (("--set", 'outward.via="proxy.example:1080"'), "outward.via: only a socksifier goes through another proxy"),
         (("--set", 'operations.metrics="192.0.2.1:1"'), "operations.metrics: cannot listen on 192.0.2.1:1"),
         (("--listen", "192.0.2.1:0"), "cannot listen on 192.0.2.1:0: Cannot assign requested address"),
     ],

@@ -198,6 +198,21 @@ def listens(port: int) -> bool:
     return True
 
 
+def test_a_person_at_a_terminal_gets_text() -> None:
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "proxy", *ONE_WORKER]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=theirs)
+    os.close(theirs)
+    try:
+        with os.fdopen(ours, "rb") as terminal:
+            assert re.search(rb" listening addresses=127\.0\.0\.1:", terminal.readline())
+            process.terminate()
+            assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_a_user_is_named_when_the_password_was_right_and_the_password_never(tmp_path: Path, echo_port: int) -> None:
     users = tmp_path / "users"
     users.write_text(f"alice:{Hash.of(b'correct horse')}\n")

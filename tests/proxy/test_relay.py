@@ -165,6 +165,70 @@ def test_a_reset_reaches_a_client_that_is_being_held_up(proxy: RunningProxy) -> 
             receive_all(t.socket)
 
 
+def test_what_came_before_a_reset_arrives(proxy: RunningProxy) -> None:
+    """As when a web server refuses an upload: it answers, and closes while more is on its way."""
+    answer = os.urandom(50_000)
+
+    def answer_and_reset(connection: socket.socket) -> None:
+        connection.recv(1)
+        connection.sendall(answer)
+        reset(connection)
+
+    for request_ in (socks5_request, socks6_request) * 5:
+        with serving(answer_and_reset) as port, tunnel(proxy.address, request_("127.0.0.1", port)) as t:
+            t.socket.sendall(b"x")
+            got = b""
+            with suppress(ConnectionResetError):
+                while piece := t.socket.recv(1 << 16):
+                    got += piece
+            assert got == answer[: len(got)]
+            line = proxy.connection(client=f"127.0.0.1:{t.socket.getsockname()[1]}")
+        assert (line["down"], line["end"]) == (len(answer), "remote reset")
+
+
+def test_without_a_pipe_to_be_had_bulk_arrives_and_ends() -> None:
+    """Slow readers hold all the pipes that 64 descriptors allow; another client copies instead, to the end."""
+    content = os.urandom(300_000)
+    full = threading.Semaphore(0)
+    over = threading.Event()
+
+    def flood(connection: socket.socket) -> None:
+        connection.settimeout(0.3)
+        with suppress(TimeoutError):
+            while True:
+                connection.sendall(bytes(1 << 20))
+        full.release()
+        over.wait(PATIENCE)
+
+    with (
+        RunningProxy(*ONE_WORKER, nofile=64) as proxy,
+        serving(flood) as slow,
+        serving(lambda connection: connection.sendall(content)) as port,
+        ExitStack() as held,
+    ):
+        held.callback(over.set)
+        for _ in range(64 // 16):
+            held.enter_context(tunnel(proxy.address, socks5_request("127.0.0.1", slow)))
+            assert full.acquire(timeout=PATIENCE)
+        for _ in range(10):
+            with tunnel(proxy.address, socks6_request("127.0.0.1", port)) as t:
+                assert t.early + receive_all(t.socket) == content
+
+
+def test_what_stands_behind_urgent_data_is_not_left_behind(proxy: RunningProxy) -> None:
+    heard: list[bytes] = []
+
+    def listen(connection: socket.socket) -> None:
+        heard.append(receive_exactly(connection, 5))
+
+    with serving(listen) as port, tunnel(proxy.address, socks5_request("127.0.0.1", port)) as t:
+        t.socket.sendall(b"ab")
+        t.socket.send(b"!", socket.MSG_OOB)
+        t.socket.sendall(b"cde")
+        receive_all(t.socket)
+    assert heard == [b"abcde"]
+
+
 @pytest.mark.parametrize("octets", [5, 100_000])
 def test_false_start_data_goes_along_with_the_request(proxy: RunningProxy, echo_port: int, octets: int) -> None:
     data = os.urandom(octets)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 import traceback
 from collections.abc import Iterator
@@ -85,6 +87,14 @@ def test_an_answer_comes_in_the_loop(loop: Loop, user: bytes, password: bytes, r
     verifier = Verifier(loop, ALICE)
     assert asked(loop, verifier, user, password) is right
     assert verifier.known(user, password) is right
+
+
+def test_passwords_are_checked_where_no_thread_may_be_nice(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(_increment: int) -> int:
+        raise PermissionError(errno.EPERM, "as systemd's SystemCallFilter=~@resources has it")
+
+    monkeypatch.setattr(os, "nice", forbidden)
+    assert asked(loop, Verifier(loop, ALICE), b"alice", PASSWORD) is True
 
 
 def test_what_was_right_is_known_while_it_is_used(loop: Loop) -> None:

@@ -79,7 +79,7 @@ def bench(lab: Lab) -> Iterator[tuple[Bench, Stage]]:
 
 
 def _rounds(place: Bench, stage: Stage, rounds: int, seconds: float, idle: int) -> list[Round]:
-    """The rounds, after one that is thrown away: it fills caches."""
+    """The rounds, after one that is thrown away: it fills caches. Each begins with another contender."""
     found: list[Round] = []
     steps = (rounds + 1) * sum(len(Mode) + (contender.argv is not None) for contender in CONTENDERS)
     done = 0
@@ -90,7 +90,9 @@ def _rounds(place: Bench, stage: Stage, rounds: int, seconds: float, idle: int) 
         stage.tell(what, done, steps)
 
     for number in range(rounds + 1):
-        values = place.round(min(WARM_UP_SECONDS, seconds) if number == 0 else seconds, idle, tell)
+        first = number % len(place.stations)
+        in_turn = Bench((*place.stations[first:], *place.stations[:first]))
+        values = in_turn.round(min(WARM_UP_SECONDS, seconds) if number == 0 else seconds, idle, tell)
         if number:
             found.append(values)
     return found

@@ -25,6 +25,7 @@ CHARTED = (
     Metric.DOWN_CPU, Metric.IDLE,
 )  # fmt: skip
 TABLE_COLUMNS = 150
+ENOUGH_ROUNDS = 5
 BUSY = 0.5
 """A load average from which on the figures mean little."""
 
@@ -41,8 +42,13 @@ class Summary:
     """Processes that wanted a processor in the minute before: those of others."""
 
     @property
+    def is_judged(self) -> bool:
+        """Whether there are enough rounds to say which bars are met."""
+        return len(self.rounds) >= ENOUGH_ROUNDS
+
+    @property
     def exit_code(self) -> int:
-        return int(any(bar.is_missed(self.rounds) for bar in BARS))
+        return int(self.is_judged and any(bar.is_missed(self.rounds) for bar in BARS))
 
     @property
     def reference(self) -> Contender:
@@ -56,6 +62,7 @@ class Summary:
                 "load_average": self.load_average,
             },
             "seconds": self.seconds,
+            "judged": self.is_judged,
             "medians": {
                 contender.key: {metric: median_of(self.rounds, metric, contender) for metric in Metric}
                 for contender in self.contenders
@@ -75,6 +82,8 @@ class Summary:
         if self.load_average > BUSY:
             # Whoever has more processes gets more of what is left: the ratios are those of process counts then.
             notes.append(f"the machine was busy with other work (load average {self.load_average:.1f}): measure again")
+        if not self.is_judged:
+            return [text.getvalue().rstrip(), *notes, f"not judged: that takes {ENOUGH_ROUNDS} rounds"]
         return [text.getvalue().rstrip(), *notes, "", *(bar.line(self.rounds) for bar in BARS)]
 
     def chart(self) -> str:

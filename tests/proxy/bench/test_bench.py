@@ -27,7 +27,7 @@ from tests.proxy.bench.packages import OtherProxies
 from tests.proxy.bench.processes import cpu_seconds, listening_sockets, proportional_kib
 from tests.proxy.bench.rounds import Metric, Round
 from tests.proxy.bench.run import run_bench_proxy
-from tests.proxy.bench.summary import Summary
+from tests.proxy.bench.summary import ENOUGH_ROUNDS, Summary
 from tests.proxy.peers import listening_socket, serving
 
 NO_OTHERS = OtherProxies(Path("/nonexistent"))
@@ -152,17 +152,24 @@ def test_what_was_not_measured_counts_as_missed() -> None:
     found = rounds(Metric.UP, dante=[10.0], socks5=[13.0])
     assert not Bar(OURS_5, Metric.UP, 1.3, DANTE).is_missed(found)
     assert Bar(OURS_5, Metric.DOWN, 1.3, DANTE).is_missed(found)
-    assert Summary((DANTE, OURS_5), found, 1.0).exit_code == 1
+    assert Summary((DANTE, OURS_5), found * ENOUGH_ROUNDS, 1.0).exit_code == 1
 
 
 def test_reaching_every_bar_ends_well() -> None:
     worth = {"direct": 9.0, "dante": 1.0, "microsocks": 1.0, "socks5": 3.0, "socks6": 4.0}
     found: Round = {key: dict.fromkeys(Metric, value) | {Metric.FAILED: 0.0} for key, value in worth.items()}
-    summary = Summary(CONTENDERS, (found,), 1.0)
+    summary = Summary(CONTENDERS, (found,) * ENOUGH_ROUNDS, 1.0)
     assert summary.exit_code == 0
     text = "\n".join(summary.lines())
+    assert "met " in text
     assert "MISSED" not in text
     assert "3 (3.00 x)" in text
+
+
+def test_few_rounds_are_not_judged() -> None:
+    summary = Summary((DANTE, OURS_5), rounds(Metric.UP, dante=[10.0], socks5=[1.0]), 1.0)
+    assert summary.exit_code == 0
+    assert summary.lines()[-1].startswith("not judged")
 
 
 @contextmanager
