@@ -140,9 +140,12 @@ class Connecting:
             self.answered((candidate(target.host),))
 
     def _connect_to_nameserver(self) -> None:
-        """To the server that this proxy itself asks, wherever it is: the rule about loopback is not meant for it."""
+        """To the server that this proxy itself asks, wherever it is: rules about addresses are not meant for it."""
         session, server = self._session, self.worker.nameserver
-        if server is None or not self.worker.policy.may_ask(session.peer[0], session.user, Command.CONNECT):
+        permitted = self.worker.policy.decide(
+            session.peer[0], session.user, Command.CONNECT, name=None, address=None, port=session.port
+        )
+        if server is None or not permitted:
             session.refuse(ReplyCode.CONNECTION_REFUSED)
         else:
             self._try(Attempt(self, (candidate(server.host),), server.port))

@@ -11,7 +11,7 @@ from codec.reply import ReplyCode
 from proxy.nameserver import is_dns_service, nameserver
 from proxy.options import HostPort
 from tests.proxy.peers import receive_exactly, socks5_request, socks6_request, tunnel
-from tests.proxy.running import RunningProxy
+from tests.proxy.running import ONE_WORKER, RunningProxy
 
 
 @pytest.fixture
@@ -39,6 +39,17 @@ def test_socks5_has_no_such_service_and_nobody_gets_to_loopback_by_it(proxy: Run
             assert t.code is ReplyCode.NOT_ALLOWED
         with tunnel(proxy.address, socks6_request("127.0.0.1", echo_port)) as t:
             assert t.code is ReplyCode.NOT_ALLOWED
+
+
+@pytest.mark.parametrize(("ports", "code"), [("443", ReplyCode.CONNECTION_REFUSED), ("53", ReplyCode.SUCCEEDED)])
+def test_rules_decide_by_its_port(echo_port: int, ports: str, code: ReplyCode) -> None:
+    nameserver_ = f'outward.nameserver="127.0.0.1:{echo_port}"'
+    rule = f'rule=[{{verdict="allow",ports=[{ports}]}}]'
+    with (
+        RunningProxy(*ONE_WORKER, "--set", nameserver_, "--set", rule) as proxy,
+        tunnel(proxy.address, socks6_request("0.0.0.0", 53)) as t,
+    ):
+        assert t.code is code
 
 
 def test_only_port_53_of_no_address_means_it() -> None:

@@ -8,6 +8,8 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from socket import SO_SNDBUF, SOL_SOCKET, socket, socketpair
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -18,7 +20,12 @@ from proxy.mptcp import OutwardSockets
 from proxy.options import HostPort
 from proxy.outcome import reply_code
 from proxy.pipes import PIPE_OCTETS, PipePool
+from proxy.relay import Flow
+from tests.proxy.peers import receive_exactly
 from tests.proxy.running import PATIENCE
+
+if TYPE_CHECKING:
+    from proxy.session import Session
 
 RECORD = Record(1.5, ("192.0.2.1", 4000), "socks6", "example.com", 80, True, 1, 2, 0.25, "closed")
 
@@ -43,6 +50,48 @@ def test_errors_of_the_kernel_have_reply_codes(error: int, code: ReplyCode) -> N
 @pytest.mark.parametrize("text", ["192.0.2.1:80", "[2001:db8::1]:443", "proxy.example:1080"])
 def test_an_address_and_port_are_written_as_they_are_read(text: str) -> None:
     assert str(HostPort.parse(text)) == text
+
+
+class Relayed:
+    """Stands for a session and its worker: one direction, and no pipe to be had."""
+
+    def __init__(self, source: socket, sink: socket) -> None:
+        self.worker = self
+        self.loop = Loop(tick_seconds=PATIENCE, on_tick=lambda: self.loop.stop())  # noqa: PLW0108
+        self.pipes = PipePool(0)
+        self.flow = Flow(cast("Session", self), source, sink)
+        self.flow.back = Flow(cast("Session", self), sink, source)
+        self.flow.back.ended = True
+        self.loop.add(source.fileno(), self.flow)
+
+    def end(self, reason: str) -> None:
+        assert reason == "closed"
+        self.loop.stop()
+
+
+def test_the_end_of_a_stream_is_seen_without_a_pipe_however_much_comes_before_it() -> None:
+    content = os.urandom(200_000)
+    (ours, source), (sink, theirs) = roomy_pair(), roomy_pair()
+    ours.sendall(content)
+    ours.close()
+    relayed = Relayed(source, sink)
+    try:
+        relayed.loop.run()
+        assert relayed.flow.ended
+        assert relayed.flow.octets == len(content)
+        assert receive_exactly(theirs, len(content)) == content
+    finally:
+        relayed.loop.close()
+        for sock in (source, sink, theirs):
+            sock.close()
+
+
+def roomy_pair() -> tuple[socket, socket]:
+    """With room for all that is sent."""
+    pair = socketpair()
+    for sock in pair:
+        sock.setsockopt(SOL_SOCKET, SO_SNDBUF, 1 << 20)
+    return pair
 
 
 def test_pipes_are_large_and_no_more_than_the_limit() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
@@ -28,6 +30,7 @@ from tests.proxy.peers import (
     tunnel,
 )
 from tests.proxy.running import ONE_WORKER, PATIENCE, RunningProxy
+from tests.proxy.test_faults import wait_until_taken
 
 UNEVEN = 3 << 20
 BULK = 50 << 20
@@ -186,6 +189,16 @@ def test_what_came_before_a_reset_arrives(proxy: RunningProxy) -> None:
         assert (line["down"], line["end"]) == (len(answer), "remote reset")
 
 
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """What happens in the block has all happened when the process goes on."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def test_without_a_pipe_to_be_had_bulk_arrives_and_ends() -> None:
     """Slow readers hold all the pipes that 64 descriptors allow; another client copies instead, to the end."""
     content = os.urandom(300_000)
@@ -215,18 +228,23 @@ def test_without_a_pipe_to_be_had_bulk_arrives_and_ends() -> None:
                 assert t.early + receive_all(t.socket) == content
 
 
-def test_what_stands_behind_urgent_data_is_not_left_behind(proxy: RunningProxy) -> None:
-    heard: list[bytes] = []
+def test_what_stands_behind_urgent_data_is_not_left_behind() -> None:
+    """The proxy is stopped meanwhile: all of it has come when it reads, and a read ends at the urgent octet."""
 
-    def listen(connection: socket.socket) -> None:
-        heard.append(receive_exactly(connection, 5))
+    def repeat(connection: socket.socket) -> None:
+        connection.sendall(receive_exactly(connection, 5))
 
-    with serving(listen) as port, tunnel(proxy.address, socks5_request("127.0.0.1", port)) as t:
-        t.socket.sendall(b"ab")
-        t.socket.send(b"!", socket.MSG_OOB)
-        t.socket.sendall(b"cde")
-        receive_all(t.socket)
-    assert heard == [b"abcde"]
+    with (
+        RunningProxy(*ONE_WORKER) as proxy,
+        serving(repeat) as port,
+        tunnel(proxy.address, socks5_request("127.0.0.1", port)) as t,
+    ):
+        with stopped(proxy.workers[0]):
+            t.socket.sendall(b"ab")
+            t.socket.send(b"!", socket.MSG_OOB)
+            t.socket.sendall(b"cde")
+            wait_until_taken(t.socket)
+        assert receive_exactly(t.socket, 5) == b"abcde"
 
 
 @pytest.mark.parametrize("octets", [5, 100_000])
