@@ -18,7 +18,7 @@ from codec.socks6.draft04 import messages as messages04
 from codec.socks6.draft04 import options as options04
 from codec.socks6.option_list import Options, find_option
 from codec.socks6.options import AuthenticationMethodAdvertisement, SessionId, UserPasswordData, UserPasswordResult
-from proxy.gate import NoSuchSessionError, admit, session_of
+from proxy.gate import NoSuchSessionError, admit, session_of, without_window
 from proxy.relay import UNUSUAL
 
 if TYPE_CHECKING:
@@ -255,7 +255,12 @@ class Handshake:
                 return False
         elif answers:
             self._owed = self._connection.send_authentication(True, answers)
-        session.perform(request.options)
+        if refusal := without_window(request.options):
+            worker.counters.replied(ReplyCode.GENERAL_FAILURE)
+            self._reply(ReplyCode.GENERAL_FAILURE, ANY_IPV4, 0, refusal)
+            session.end("token without a window")
+        else:
+            session.perform(request.options)
         return False
 
     def _password_result(self, valid: bool) -> UserPasswordResult:
