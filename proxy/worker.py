@@ -129,8 +129,7 @@ class Worker:
         if not self.may_use(peer[0]):
             self._turn_away(client, peer, "client not allowed")
             return True
-        most = self.options.limits.connections_per_client
-        if most and self._clients[peer[0]] >= most:
+        if self._has_enough(peer[0]):
             self._turn_away(client, peer, "too many connections from this client")
             return True
         try:
@@ -146,8 +145,7 @@ class Worker:
                 termination.begin(session.end)
         else:
             session.begin_redirected()
-        if len(self._connections) >= self._most_connections:
-            self.pause_accepting()
+        self._pause_when_full()
         return not self._paused
 
     def hand_over(self, owner: int, session: Session, listener: Listener, octets: bytes) -> bool:
@@ -175,8 +173,14 @@ class Worker:
             sock.close()
             return
         self.counters.accepted()
-        session = self._session(sock, tuple(message["peer"]))
-        session.begin_socks(self._listeners[message["listener"]], octets)
+        peer = tuple(message["peer"])
+        if self._paused:  # and there is no queue to wait in: it has left the kernel's
+            self._turn_away(sock, peer, "too many connections")
+        elif self._has_enough(peer[0]):
+            self._turn_away(sock, peer, "too many connections from this client")
+        else:
+            self._session(sock, peer).begin_socks(self._listeners[message["listener"]], octets)
+            self._pause_when_full()
 
     def terminated(self, termination: Termination) -> None:
         """A client's TLS is over."""
@@ -189,6 +193,15 @@ class Worker:
             self._clients[session.peer[0]] -= 1
             if not self._clients[session.peer[0]]:
                 del self._clients[session.peer[0]]
+
+    def _has_enough(self, host: str) -> bool:
+        """Whether this client may have no more connections."""
+        most = self.options.limits.connections_per_client
+        return bool(most) and self._clients[host] >= most
+
+    def _pause_when_full(self) -> None:
+        if len(self._connections) >= self._most_connections:
+            self.pause_accepting()
 
     def _session(self, client: SocketType, peer: tuple[Any, ...]) -> Session:
         session = Session(self, client, peer)
