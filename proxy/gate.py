@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from codec.socks6.draft04 import options as draft04
 from codec.socks6.option import Option
 from codec.socks6.option_list import Options, find_option
 from codec.socks6.options import (
@@ -80,3 +81,14 @@ def admit(options: Options, session: Session | None, user: str | None, table: Se
     # In every later reply of the session, a rejection included: the client must learn where the window is now.
     answers.append(IdempotenceWindow(session.bank.base, session.bank.size))
     return Admission(spent, tuple(answers), session)
+
+
+def without_window(options: Options) -> Options:
+    """What the authentication reply says to a client of draft-04 that spends a token: there is no window. Else nothing.
+
+    In that draft tokens belong to a user, whom each worker would have to keep a window for; none is issued here. A
+    request that spends one must fail then (draft-04 "Idempotence options"): it may have been honoured before.
+    """
+    if find_option(options, draft04.IdempotenceExpenditure) is None:
+        return ()
+    return (draft04.IdempotenceReply(draft04.Expenditure.NO_WINDOW),)

@@ -18,7 +18,7 @@ from codec.socks6.draft04 import messages as messages04
 from codec.socks6.draft04 import options as options04
 from codec.socks6.option_list import Options, find_option
 from codec.socks6.options import AuthenticationMethodAdvertisement, SessionId, UserPasswordData, UserPasswordResult
-from proxy.gate import NoSuchSessionError, admit, session_of
+from proxy.gate import NoSuchSessionError, admit, session_of, without_window
 
 if TYPE_CHECKING:
     from codec.socks6.sessions import Session as Socks6Session
@@ -235,7 +235,8 @@ class Handshake:
         assert request is not None
         session.user = user
         admission = admit(request.options, found, user, worker.sessions, worker.loop.now)
-        answers += admission.options
+        refusal = without_window(request.options)
+        answers += admission.options + refusal
         if not admission.success:
             return self._send_or_end(self._connection.send_authentication(False, answers), "token spent before")
         session.socks6_session = admission.session
@@ -245,7 +246,10 @@ class Handshake:
                 return False
         elif answers:
             self._owed = self._connection.send_authentication(True, answers)
-        session.perform(request.options)
+        if refusal:  # in draft-04 the client is welcome, and the operation fails
+            session.refuse(ReplyCode.GENERAL_FAILURE)
+        else:
+            session.perform(request.options)
         return False
 
     def _password_result(self, valid: bool) -> UserPasswordResult:
