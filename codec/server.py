@@ -27,7 +27,8 @@ from codec.socks6 import dialect, messages, udp
 from codec.socks6.dialect import DEFAULT_DIALECTS, DRAFT_11, Dialect, Dialects
 from codec.socks6.draft04 import messages as messages04
 from codec.socks6.draft04.option_list import Walk
-from codec.socks6.option_list import Options
+from codec.socks6.option_list import Options, find_option
+from codec.socks6.options import UserPasswordResult
 
 Request: TypeAlias = socks4.Request | socks5.Request | dialect.Request
 Event: TypeAlias = socks5.Greeting | rfc1929.UserPassword | Request | udp.Datagram
@@ -157,8 +158,10 @@ class ServerConnection:
             return status
         if self.state not in (State.SOCKS6_REPLY, State.LATE_VERDICT):
             raise self._out_of_turn("there is nothing to authenticate")
-        octets = self._dialect.authentication(success, options)
-        if self.state is State.LATE_VERDICT:
+        is_late = self.state is State.LATE_VERDICT
+        by_password = is_late or find_option(options, UserPasswordResult) is not None
+        octets = self._dialect.authentication(success, options, by_password=by_password)
+        if is_late:
             octets = status + octets
         self.state = State.OPERATION_REPLY if success else State.BROKEN
         return octets

@@ -84,7 +84,7 @@ def admit(options: Options, session: Session | None, user: str | None, table: Se
 
 
 def without_window(options: Options) -> Options:
-    """What the operation reply says to a client of draft-04 that spends a token: there is no window. Else nothing.
+    """What the authentication reply says to a client of draft-04 that spends a token: there is no window. Else nothing.
 
     In that draft tokens belong to a user, whom each worker would have to keep a window for; none is issued here. A
     request that spends one must fail then (draft-04 "Idempotence options"): it may have been honoured before.

@@ -245,7 +245,8 @@ class Handshake:
         assert request is not None
         session.user = user
         admission = admit(request.options, found, user, worker.sessions, worker.loop.now)
-        answers += admission.options
+        refusal = without_window(request.options)
+        answers += admission.options + refusal
         if not admission.success:
             return self._send_or_end(self._connection.send_authentication(False, answers), "token spent before")
         session.socks6_session = admission.session
@@ -255,10 +256,8 @@ class Handshake:
                 return False
         elif answers:
             self._owed = self._connection.send_authentication(True, answers)
-        if refusal := without_window(request.options):
-            worker.counters.replied(ReplyCode.GENERAL_FAILURE)
-            self._reply(ReplyCode.GENERAL_FAILURE, ANY_IPV4, 0, refusal)
-            session.end("token without a window")
+        if refusal:  # in draft-04 the client is welcome, and the operation fails
+            session.refuse(ReplyCode.GENERAL_FAILURE)
         else:
             session.perform(request.options)
         return False

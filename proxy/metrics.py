@@ -22,9 +22,9 @@ REASONS = (
     "closed", "noop", "idle", "refused", "malformed", "client reset", "remote reset", "client timed out",
     "remote timed out", "handshake timed out", "client closed in its handshake", "tls", "client not allowed",
     "too many connections", "too many connections from this client", "no acceptable authentication method",
-    "not authenticated", "wrong password", "no such session", "token spent before", "token without a window",
-    "not redirected", "loop", "proxy stopped", "no descriptors left", "too many passwords to check",
-    "client closed before its peer came", "worker died", "defect", "other",
+    "not authenticated", "wrong password", "no such session", "token spent before", "not redirected", "loop",
+    "proxy stopped", "no descriptors left", "too many passwords to check", "client closed before its peer came",
+    "worker died", "defect", "other",
 )  # fmt: skip
 """Why a connection ended: the `end` of its line in the log, up to a colon."""
 CODES = tuple(code.name.lower() for code in ReplyCode)

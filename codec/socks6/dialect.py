@@ -57,8 +57,8 @@ class Dialect(ABC):
         """The answer to a request of another version."""
 
     @abstractmethod
-    def authentication(self, success: bool, options: Options = ()) -> bytes:
-        """An authentication reply after which no method is negotiated."""
+    def authentication(self, success: bool, options: Options = (), *, by_password: bool = False) -> bytes:
+        """An authentication reply after which no method is negotiated; `by_password`: it judges a name and password."""
 
     @abstractmethod
     def demand(self, method: AuthenticationMethod) -> bytes:
@@ -106,7 +106,7 @@ class Draft11(Dialect):
     def version_mismatch(self) -> bytes:
         return wire.encode_version_mismatch(messages.VersionMismatch(self.version))
 
-    def authentication(self, success: bool, options: Options = ()) -> bytes:
+    def authentication(self, success: bool, options: Options = (), *, by_password: bool = False) -> bytes:  # noqa: ARG002
         kind = messages.AuthenticationType.SUCCESS if success else messages.AuthenticationType.FAILURE
         return wire.encode_authentication_reply(messages.AuthenticationReply(kind, options), self.version)
 
@@ -153,10 +153,11 @@ class Draft04(Dialect):
     def version_mismatch(self) -> bytes:
         return wire04.encode_version_mismatch(messages04.VersionMismatch(self.version))
 
-    def authentication(self, success: bool, options: Options = ()) -> bytes:
+    def authentication(self, success: bool, options: Options = (), *, by_password: bool = False) -> bytes:
         kind, method = messages04.AuthenticationType.MORE_NEEDED, AuthenticationMethod.NONE_ACCEPTABLE
         if success:
-            kind, method = messages04.AuthenticationType.SUCCESS, AuthenticationMethod.NONE
+            kind = messages04.AuthenticationType.SUCCESS
+            method = AuthenticationMethod.USER_PASSWORD if by_password else AuthenticationMethod.NONE
         return wire04.encode_authentication_reply(messages04.AuthenticationReply(kind, method, options), self.version)
 
     def demand(self, method: AuthenticationMethod) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from codec import rfc1929, socks4, socks5
 from codec.address import ANY_IPV4, Address
@@ -264,6 +265,7 @@ UDP = {
 }
 
 AUTHENTICATED_04 = messages04.AuthenticationReply(messages04.AuthenticationType.SUCCESS)
+BY_PASSWORD_04 = replace(AUTHENTICATED_04, method=AuthenticationMethod.USER_PASSWORD)
 REPLY_04 = messages04.OperationReply(ReplyCode.SUCCEEDED, BOUND, 4000)
 
 
@@ -304,7 +306,7 @@ DRAFT_04_CASES = {
     "draft-04 password demanded": draft_04(
         WITH_INITIAL_DATA,
         (DEMAND_PASSWORD, each(authenticate(True), reply())),
-        (AUTHENTICATED_04, TAKEN_04),
+        (BY_PASSWORD_04, TAKEN_04),
         INITIAL,
         LATE,
     ),

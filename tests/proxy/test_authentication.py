@@ -214,6 +214,8 @@ def test_a_password_in_the_request_costs_no_round_trip(
         assert isinstance(reply, messages.OperationReply | messages04.OperationReply), "both come in one piece"
         assert draft.dialect.is_success(verdict)
         assert verdict.options == (draft.result(True),)
+        if isinstance(verdict, messages04.AuthenticationReply):
+            assert verdict.method is AuthenticationMethod.USER_PASSWORD, "that is what it was by"
         assert reply.code is ReplyCode.SUCCEEDED
         sock.shutdown(socket.SHUT_WR)
         assert received_by(remote) == data

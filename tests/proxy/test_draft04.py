@@ -90,11 +90,12 @@ def test_a_request_that_spends_a_token_is_not_honoured_as_there_are_no_windows(
     with connected_socket(proxy.address) as sock:
         sock.sendall(client.open() + b"hello")
         verdict, reply = replies_to(client, sock)
-        assert (verdict.type, verdict.options) == (AuthenticationType.SUCCESS, ())
-        assert (reply.code, reply.options) == (ReplyCode.GENERAL_FAILURE, (IdempotenceReply(Expenditure.NO_WINDOW),))
+        told = (IdempotenceReply(Expenditure.NO_WINDOW),)
+        assert (verdict.type, verdict.options) == (AuthenticationType.SUCCESS, told)
+        assert (reply.code, reply.options) == (ReplyCode.GENERAL_FAILURE, ())
         assert receive_all(sock) == b""
         name = f"127.0.0.1:{sock.getsockname()[1]}"
-    assert proxy.connection(client=name)["end"] == "token without a window"
+    assert proxy.connection(client=name)["end"] == "refused: general failure"
     remote.setblocking(False)
     with pytest.raises(BlockingIOError):
         remote.accept()
