@@ -148,7 +148,8 @@ class Connecting:
         if server is None or not permitted:
             session.refuse(ReplyCode.CONNECTION_REFUSED)
         else:
-            self._try(Attempt(self, (candidate(server.host),), server.port))
+            self._early = self._front.early_data()
+            self._try(Attempt(self, (candidate(server.host),), server.port, early=self._early))
 
     def _attempt_at(self, permitted: Sequence[Candidate]) -> Attempt:
         self._early = self._front.early_data()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from select import EPOLLIN
-from socket import MSG_DONTWAIT, MSG_NOSIGNAL, SocketType
+from socket import AF_INET, MSG_DONTWAIT, MSG_NOSIGNAL, SocketType
 from typing import TYPE_CHECKING
 
 from codec import socks4, socks5
-from codec.address import ANY_IPV4, Address
+from codec.address import ANY_IPV4, Address, AddressType
 from codec.errors import NEED_DATA, LocalProtocolError, RemoteProtocolError
 from codec.method import AuthenticationMethod
 from codec.reply import ReplyCode
@@ -19,6 +19,7 @@ from codec.socks6.draft04 import options as options04
 from codec.socks6.option_list import Options, find_option
 from codec.socks6.options import AuthenticationMethodAdvertisement, SessionId, UserPasswordData, UserPasswordResult
 from proxy.gate import NoSuchSessionError, admit, session_of, without_window
+from proxy.local_address import plain
 from proxy.relay import UNUSUAL
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ class Handshake:
     def connected(self, remote: SocketType, answers: Options) -> bool:
         """Tell the client that its remote host is reached, and how; False if it cannot be told."""
         host, port = remote.getsockname()[:2]
-        return self._reply(ReplyCode.SUCCEEDED, Address.of(host), port, answers)
+        kind = AddressType.IPV4 if remote.family == AF_INET else AddressType.IPV6
+        return self._reply(ReplyCode.SUCCEEDED, Address(kind, plain(host)), port, answers)
 
     def refused(self, code: ReplyCode) -> None:
         """Tell the client why not."""

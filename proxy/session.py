@@ -208,13 +208,13 @@ class Session:
         multipath: bool,
         answers: Options = (),
         sent: int = 0,
-        unsent: bytes = b"",
+        unsent: bytes | None = None,
         early: bytes = b"",
     ) -> None:
         """The remote host is there: tell the client, and relay.
 
-        Of what came from the client, so many octets are `sent`, and `unsent` is to go first; `early` is what the remote
-        host has sent already.
+        Of what came from the client, so many octets are `sent`, and `unsent` is to go first: None, if it is still with
+        the front. `early` is what the remote host has sent already.
         """
         self.stage = Stage.RELAYING
         self._reach = self._service = None
@@ -238,7 +238,7 @@ class Session:
         if not front.connected(remote, answers):
             self.end("client reset", reset=True)
             return
-        if data := unsent + front.early_data():
+        if data := front.early_data() if unsent is None else unsent:
             up.offer(data)
         if early:
             down.offer(early)

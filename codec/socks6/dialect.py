@@ -114,7 +114,7 @@ class Draft11(Dialect):
         return self.authentication(False, (AuthenticationMethodSelection(method),))
 
     def operation(self, code: ReplyCode, address: Address, port: int, options: Options, taken: int) -> bytes:  # noqa: ARG002
-        return wire.encode_operation_reply(messages.OperationReply(code, address, port, options), self.version)
+        return wire.encode_operation(code, address, port, options, self.version)
 
     def decode_authentication(
         self, data: Data, _walk: Walk | None

@@ -61,8 +61,13 @@ def encode_authentication_reply(reply: AuthenticationReply, version: int = VERSI
 
 def encode_operation_reply(reply: OperationReply, version: int = VERSION) -> bytes:
     """The operation reply on the wire, laid out as a request is; `LocalProtocolError` for a bad port."""
-    options = encode_options(reply.options, Place.OPERATION_REPLY) if reply.options else b""
-    return _encode_with_endpoint(version, reply.code, reply.address, reply.port, options)
+    return encode_operation(reply.code, reply.address, reply.port, reply.options, version)
+
+
+def encode_operation(code: ReplyCode, address: Address, port: int, options: Options, version: int = VERSION) -> bytes:
+    """The same of what the reply consists of: for a server, which has no use for the reply itself."""
+    encoded = encode_options(options, Place.OPERATION_REPLY) if options else b""
+    return _encode_with_endpoint(version, code, address, port, encoded)
 
 
 def refusal(code: ReplyCode, version: int = VERSION) -> bytes:
