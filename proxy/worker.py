@@ -171,12 +171,19 @@ class Worker:
         if sock is None:
             self.entrance.take_over(message, octets)
             return
-        if not self._listeners:
-            sock.close()
-            return
         self.counters.accepted()
-        session = self._session(sock, tuple(message["peer"]))
+        peer = tuple(message["peer"])
+        if not self._listeners:
+            self._turn_away(sock, peer, "proxy stopped")
+            return
+        session = self._session(sock, peer)
         session.begin_socks(self._listeners[message["listener"]], octets)
+
+    def could_not_take_over(self, message: dict[str, Any]) -> None:
+        """A client whose SOCKSv6 session belongs here, when there are no descriptors left: it has been closed."""
+        self.counters.accepted()
+        self._turned_away(tuple(message["peer"]), "no descriptors left")
+        self.pause_accepting()
 
     def terminated(self, termination: Termination) -> None:
         """A client's TLS is over."""
@@ -207,6 +214,9 @@ class Worker:
 
     def _turn_away(self, client: SocketType, peer: tuple[Any, ...], why: str) -> None:
         client.close()
+        self._turned_away(peer, why)
+
+    def _turned_away(self, peer: tuple[Any, ...], why: str) -> None:
         self.log.add(Record(time(), peer, "unknown", "", 0, False, 0, 0, 0.0, why))
         self.counters.ended("unknown", why)
 
