@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from fcntl import ioctl
 from itertools import cycle, islice
 from time import sleep
 from typing import Protocol
@@ -21,11 +22,14 @@ from codec.client import ClientConnection, Socks5Client, Socks6Client
 from codec.command import Command
 from codec.errors import NEED_DATA
 from codec.reply import ReplyCode
+from codec.rfc1929 import UserPassword
 from codec.socks6 import messages as socks6
 from codec.socks6.option_list import Options
 from tests.proxy.running import PATIENCE
+from tests.proxy.waiting import eventually
 
 IPPROTO_MPTCP = 262
+SIOCOUTQ = 0x5411
 # Below those that the kernel chooses from; each process that runs tests has a range for itself.
 _PORTS = 7_000
 _first_port = 10_000 + _PORTS * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
@@ -105,12 +109,29 @@ def echo(connection: socket.socket) -> None:
         return
 
 
-def socks5_request(host: str, port: int, command: Command = Command.CONNECT) -> Socks5Client:
-    return Socks5Client(socks5.Request(command, Address.of(host), port))
+def socks5_request(
+    host: str, port: int, command: Command = Command.CONNECT, *, credentials: UserPassword | None = None
+) -> Socks5Client:
+    return Socks5Client(socks5.Request(command, Address.of(host), port), credentials)
 
 
-def socks6_request(host: str, port: int, options: Options = (), command: Command = Command.CONNECT) -> Socks6Client:
-    return Socks6Client(socks6.Request(command, Address.of(host), port, options))
+def socks6_request(
+    host: str,
+    port: int,
+    options: Options = (),
+    command: Command = Command.CONNECT,
+    *,
+    credentials: UserPassword | None = None,
+) -> Socks6Client:
+    return Socks6Client(socks6.Request(command, Address.of(host), port, options), credentials)
+
+
+def send_request(sock: socket.socket, client: ClientConnection) -> None:
+    """To a proxy: all that can be sent before it decides on anything."""
+    sock.sendall(client.open())
+    if isinstance(client, Socks5Client):
+        client.receive(receive_exactly(sock, 2))
+        sock.sendall(client.outgoing())
 
 
 class Tunnel:
@@ -264,6 +285,11 @@ def exchange_unevenly(
         up = pool.submit(carry_unevenly, one, other, octets, seed, largest=largest)
         carry_unevenly(other, one, octets, seed + 2, early=early, largest=largest)
         up.result(PATIENCE)
+
+
+def wait_until_taken(sock: socket.socket) -> None:
+    """Until the other end's kernel has all that was sent."""
+    assert eventually(lambda: not any(ioctl(sock, SIOCOUTQ, bytes(4))))
 
 
 def reset(sock: socket.socket) -> None:

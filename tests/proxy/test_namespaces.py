@@ -5,21 +5,28 @@ from __future__ import annotations
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from codec.reply import ReplyCode
 from proxy.mptcp import IPPROTO_MPTCP, is_multipath
-from tests.proxy.namespaces import CLIENT_NET, GATEWAY, SERVER, Row, namespaces_in_a_row, socket_in
+from tests.proxy.namespaces import (
+    ALLOW,
+    GATEWAY,
+    LISTEN,
+    SERVER,
+    Row,
+    client_of,
+    namespaces_in_a_row,
+    proxy_in,
+    socket_in,
+)
 from tests.proxy.peers import Tunnel, accepted_by, exchange_unevenly, socks6_request
-from tests.proxy.running import PATIENCE, RunningProxy
 
 pytestmark = pytest.mark.netns
 EITHER_FAMILY = pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6], ids=["ipv4", "ipv6"])
-ALLOW = ("--allow", CLIENT_NET[0], "--allow", CLIENT_NET[1])
-LISTEN = ("--listen", "0.0.0.0:6667", "--listen", "[::]:6667")
 OCTETS = 1 << 20
 
 
@@ -30,29 +37,12 @@ def row() -> Iterator[Row]:
 
 
 @contextmanager
-def proxy_in(namespace: str, *arguments: str) -> Iterator[RunningProxy]:
-    """As a service is run: without any capability."""
-    without = ("setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all")
-    with RunningProxy(*arguments, "--workers", "1", prefix=("ip", "netns", "exec", namespace, *without)) as proxy:
-        yield proxy
-
-
-@contextmanager
 def server_on(row: Row, family: int) -> Iterator[tuple[socket.socket, int]]:
     """Listening over MPTCP; its port."""
     with socket_in(row.server, family, IPPROTO_MPTCP) as listener:
         listener.bind((SERVER[socket.AddressFamily(family)], 0))
         listener.listen()
         yield listener, listener.getsockname()[1]
-
-
-@contextmanager
-def client_of(row: Row, address: tuple[str, int]) -> Iterator[socket.socket]:
-    """Connected from the client's namespace."""
-    with socket_in(row.client, socket.AF_INET6 if ":" in address[0] else socket.AF_INET) as sock:
-        sock.settimeout(PATIENCE)
-        sock.connect(address)
-        yield sock
 
 
 def relayed_over_multipath(client: socket.socket, listener: socket.socket) -> bool:
@@ -74,21 +64,6 @@ def test_a_redirected_connection_goes_on_over_multipath(row: Row, family: socket
         line = proxy.connection(protocol="redirect")
     assert (line["mptcp"], line["up"], line["down"], line["end"]) == (True, OCTETS, OCTETS, "closed")
     assert line["destination"].endswith(f":{port}")
-
-
-@EITHER_FAMILY
-def test_a_redirected_connection_goes_through_a_socks6_proxy(row: Row, family: socket.AddressFamily) -> None:
-    with ExitStack() as held:
-        via = held.enter_context(proxy_in(row.gateway, "serve", "--listen", "127.0.0.1:0", "--allow", "127.0.0.1"))
-        socksify = ("socksify", *LISTEN, *ALLOW, "--via", via.addresses[0])
-        proxy = held.enter_context(proxy_in(row.gateway, *socksify))
-        listener, port = held.enter_context(server_on(row, family))
-        with client_of(row, (SERVER[family], port)) as client:
-            assert relayed_over_multipath(client, listener)
-        for one, protocol in ((proxy, "redirect"), (via, "socks6")):
-            line = one.connection(protocol=protocol)
-            assert (line["mptcp"], line["up"], line["down"], line["end"]) == (True, OCTETS, OCTETS, "closed")
-            assert line["destination"].endswith(f":{port}")
 
 
 @EITHER_FAMILY
