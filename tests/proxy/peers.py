@@ -25,6 +25,7 @@ from codec.reply import ReplyCode
 from codec.rfc1929 import UserPassword
 from codec.socks6 import messages as socks6
 from codec.socks6.option_list import Options
+from codec.socks6.options import UserPasswordData
 from tests.proxy.running import PATIENCE
 from tests.proxy.waiting import eventually
 
@@ -123,7 +124,9 @@ def socks6_request(
     *,
     credentials: UserPassword | None = None,
 ) -> Socks6Client:
-    return Socks6Client(socks6.Request(command, Address.of(host), port, options), credentials)
+    if credentials is not None:
+        options = (*options, UserPasswordData(credentials.user, credentials.password))
+    return Socks6Client(socks6.Request(command, Address.of(host), port, options))
 
 
 def send_request(sock: socket.socket, client: ClientConnection) -> None:
