@@ -42,12 +42,11 @@ GREETING = b"\x05\x01\x00"
 PLAIN_TCP = ("serve", "--set", 'listen=[{address="127.0.0.1:0", mptcp=false}]', *LOOPBACK)
 
 
-@EITHER_VERSION
-def test_more_clients_than_there_are_descriptors_for_wait_until_others_leave(request_: MakeRequest) -> None:
+def test_more_clients_than_there_are_descriptors_for_wait_until_others_leave() -> None:
     """So many connections are taken as can be served."""
     with (
         RunningProxy(*ONE_WORKER, nofile=NOFILE) as proxy,
-        both_ends(proxy.address, request_) as (client, remote),
+        both_ends(proxy.address, socks5_request) as (client, remote),
         ExitStack() as held,
     ):
         clients = [held.enter_context(connected_socket(proxy.address)) for _ in range(40)]
@@ -57,7 +56,7 @@ def test_more_clients_than_there_are_descriptors_for_wait_until_others_leave(req
         for sock in clients:
             assert receive_exactly(sock, 2) == b"\x05\x00"
             sock.close()
-        with both_ends(proxy.address, request_) as (another, its_remote):
+        with both_ends(proxy.address, socks6_request) as (another, its_remote):
             exchange_unevenly(another, its_remote, OCTETS, seed=2)
 
 

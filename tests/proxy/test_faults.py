@@ -93,6 +93,7 @@ def test_a_client_may_reset_while_its_host_is_being_reached(proxy: RunningProxy,
             assert end_of(proxy, name) == "client reset"
 
 
+@pytest.mark.slow
 @EITHER_VERSION
 def test_clients_may_reset_while_their_passwords_are_being_checked(tmp_path: Path, request_: MakeRequest) -> None:
     """One is checked at a time, which takes long for alice: those of the other clients wait then."""

@@ -39,7 +39,7 @@ from tests.proxy.running import LOOPBACK, PATIENCE, RunningProxy
 from tests.proxy.waiting import eventually
 
 T = TypeVar("T")
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.slow]
 EITHER_VERSION = pytest.mark.parametrize("request_", [socks5_request, socks6_request], ids=["socks5", "socks6"])
 RESOLV_CONF = "nameserver 127.0.0.1\noptions timeout:30 attempts:1\n"
 """The C library hangs for longer than any test waits."""

@@ -117,6 +117,7 @@ def refuse_to_authenticate(connection: socket.socket) -> None:
     say_nothing(connection)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("misbehave", "end"),
     [

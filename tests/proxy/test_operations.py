@@ -15,7 +15,6 @@ import pytest
 
 from tests.proxy.footprint import descriptors
 from tests.proxy.peers import (
-    MakeRequest,
     both_ends,
     connected_socket,
     exchange_unevenly,
@@ -30,7 +29,6 @@ from tests.proxy.peers import (
 from tests.proxy.running import LOOPBACK, NO_SUCH_NAME, ONE_WORKER, PATIENCE, ROOT, RunningProxy
 from tests.proxy.waiting import eventually
 
-EITHER_VERSION = pytest.mark.parametrize("request_", [socks5_request, socks6_request], ids=["socks5", "socks6"])
 OCTETS = 1 << 17
 
 
@@ -72,9 +70,8 @@ def test_workers_yield_to_whoever_runs_already(proxy: RunningProxy) -> None:
     assert eventually(lambda: {os.sched_getscheduler(worker) for worker in proxy.workers} == {os.SCHED_BATCH})
 
 
-@EITHER_VERSION
-def test_sigterm_lets_connections_end_and_takes_no_more(request_: MakeRequest) -> None:
-    with RunningProxy(*ONE_WORKER) as proxy, both_ends(proxy.address, request_) as (client, remote):
+def test_sigterm_lets_connections_end_and_takes_no_more() -> None:
+    with RunningProxy(*ONE_WORKER) as proxy, both_ends(proxy.address, socks6_request) as (client, remote):
         exchange_unevenly(client, remote, OCTETS, seed=1)
         proxy.signal(signal.SIGTERM)
         exchange_unevenly(client, remote, OCTETS, seed=2)

@@ -35,8 +35,8 @@ from tests.proxy.running import ONE_WORKER, PATIENCE, RunningProxy
 EITHER_VERSION = pytest.mark.parametrize("request_", [socks5_request, socks6_request], ids=["socks5", "socks6"])
 PIECE = 1 << 16
 UNEVEN = 1 << 20
-BULK = 24 << 20
-LARGEST_OF_BULK = 1 << 22
+BULK = 8 << 20
+LARGEST_OF_BULK = 1 << 21
 
 
 @EITHER_VERSION
@@ -181,7 +181,7 @@ def test_a_server_that_speaks_first_is_heard_behind_the_reply(proxy: RunningProx
 def test_slow_readers_hold_up_the_server_and_cost_no_memory() -> None:
     """The proxy keeps a buffer or a pipe for each, and reads no more: so the server cannot send any more either. When
     they read on, they have all that it had sent."""
-    requests = (socks5_request, socks6_request) * 4
+    requests = (socks5_request, socks6_request) * 3
     with (
         RunningProxy(*ONE_WORKER) as proxy,
         ExitStack() as held,
