@@ -9,6 +9,7 @@ where a dead worker left off.
 from __future__ import annotations
 
 import json
+import os
 import socket
 from dataclasses import dataclass
 from select import EPOLLIN
@@ -46,6 +47,9 @@ class Receiver(Protocol):
 
     def take_over(self, message: dict[str, Any], octets: bytes, sock: socket.SocketType | None) -> None:
         """What another worker sent. A socket is the receiver's now."""
+
+    def could_not_take_over(self, message: dict[str, Any]) -> None:
+        """A client was sent, but this process has no descriptors left for its socket."""
 
 
 class Channel:
@@ -89,14 +93,20 @@ class Channel:
     def ready(self, _mask: int) -> None:
         for _ in range(MESSAGES_PER_TURN):
             try:
-                payload, fds, _, _ = socket.recv_fds(self._ends[self.slot].receiving, LARGEST_MESSAGE, 2)
+                payload, fds, flags, _ = socket.recv_fds(self._ends[self.slot].receiving, LARGEST_MESSAGE, 2)
             except OSError:
                 return
             if not payload:  # the supervisor is gone, and with it all that could send
                 self._loop.remove(self._ends[self.slot].receiving.fileno())
                 return
             message, _, octets = payload.partition(b"\n")
-            self._receiver.take_over(json.loads(message), octets, _socket_of(fds))
+            if flags & socket.MSG_CTRUNC:
+                # The kernel has closed those for which there was no room. One of two would look like another client.
+                for fd in fds:
+                    os.close(fd)
+                self._receiver.could_not_take_over(json.loads(message))
+            else:
+                self._receiver.take_over(json.loads(message), octets, _socket_of(fds))
 
     def crashed(self, error: Exception) -> None:
         raise error

@@ -110,12 +110,34 @@ def say(event: str, form: LogFormat = LogFormat.JSON, **fields: Any) -> None:
     fd = sys.stderr.fileno()
     poll = select.poll()
     poll.register(fd, select.POLLOUT)
-    try:
-        if poll.poll(0):
-            # A pipe that is writable has room for PIPE_BUF octets; more of them would wait for its reader.
-            os.write(fd, line if len(line) <= LONGEST_WRITE else line[: LONGEST_WRITE - 1] + b"\n")
-    except OSError:
-        return  # nobody can be told that nobody can be told
+    if poll.poll(0):
+        # A pipe that is writable has room for PIPE_BUF octets; more of them would wait for its reader.
+        # What is lost is not counted: nobody can be told that nobody can be told.
+        _lines.write(fd, line if len(line) <= LONGEST_WRITE else line[: LONGEST_WRITE - 1] + b"\n")
+
+
+class _Lines:
+    """Writes whole lines, and mends what a disk that filled up has cut: the next line does not go on in its middle."""
+
+    def __init__(self) -> None:
+        self._cut = False
+        """The last that was written is no whole line."""
+
+    def write(self, fd: int, lines: bytes) -> int:
+        """How many of the lines were not written, or not whole."""
+        octets = b"\n" + lines if self._cut else lines
+        try:
+            written = os.write(fd, octets)
+        except OSError:
+            written = 0
+        if not written:
+            return lines.count(b"\n")
+        self._cut = not octets.endswith(b"\n", 0, written)
+        return octets.count(b"\n", written)
+
+
+_lines = _Lines()
+"""One for the process: all that it says goes to the same place."""
 
 
 class Log:
@@ -156,11 +178,7 @@ class Log:
         if self._batches.qsize() >= LONGEST_QUEUE:
             self._not_queued += len(records) + len(events)
             return
-        lines = [*map(self._line, records), *events]
-        if dropped := self.dropped - self._told_dropped:
-            lines.append(event_line(self._form, "log lines dropped", {"count": dropped}))
-            self._told_dropped += dropped
-        self._batches.put(list(_chunks(lines)))
+        self._batches.put(_chunks([*map(self._line, records), *events]))
 
     def close(self, seconds: float = 1.0) -> None:
         """Write what is left, waiting no longer than `seconds`."""
@@ -172,10 +190,11 @@ class Log:
         fd = sys.stderr.fileno()
         while (batch := self._batches.get()) is not None:
             for chunk in batch:
-                try:
-                    os.write(fd, chunk)
-                except OSError:
-                    self._not_written += chunk.count(b"\n")
+                self._not_written += _lines.write(fd, chunk)
+            if dropped := self.dropped - self._told_dropped:
+                told = event_line(self._form, "log lines dropped", {"count": dropped})
+                if not _lines.write(fd, told.encode()):  # else the next batch tells, with what is lost until then
+                    self._told_dropped += dropped
 
 
 def _clock(seconds: float) -> str:

@@ -171,12 +171,11 @@ class Worker:
         if sock is None:
             self.entrance.take_over(message, octets)
             return
-        if not self._listeners:
-            sock.close()
-            return
         self.counters.accepted()
         peer = tuple(message["peer"])
-        if self._paused:  # and there is no queue to wait in: it has left the kernel's
+        if not self._listeners:
+            self._turn_away(sock, peer, "proxy stopped")
+        elif self._paused:  # and there is no queue to wait in: it has left the kernel's
             self._turn_away(sock, peer, "too many connections")
         elif self._has_enough(peer[0]):
             self._turn_away(sock, peer, "too many connections from this client")
@@ -187,6 +186,12 @@ class Worker:
             except Exception as error:  # noqa: BLE001 -- a defect met by one client must not end all the others
                 session.crashed(error)
             self._pause_when_full()
+
+    def could_not_take_over(self, message: dict[str, Any]) -> None:
+        """A client whose SOCKSv6 session belongs here, when there are no descriptors left: it has been closed."""
+        self.counters.accepted()
+        self._turned_away(tuple(message["peer"]), "no descriptors left")
+        self.pause_accepting()
 
     def terminated(self, termination: Termination) -> None:
         """A client's TLS is over."""
@@ -226,6 +231,9 @@ class Worker:
 
     def _turn_away(self, client: SocketType, peer: tuple[Any, ...], why: str) -> None:
         client.close()
+        self._turned_away(peer, why)
+
+    def _turned_away(self, peer: tuple[Any, ...], why: str) -> None:
         self.log.add(Record(time(), peer, "unknown", "", 0, False, 0, 0, 0.0, why))
         self.counters.ended("unknown", why)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+TCP_LISTEN = "0A"
+
 
 def descriptors(pid: int) -> int:
     """How many it has open; none when it has just ended."""
@@ -21,6 +23,24 @@ def sockets(pid: int) -> int:
         with suppress(FileNotFoundError):  # closed meanwhile
             found += str(link.readlink()).startswith("socket:")
     return found
+
+
+def listens(pid: int, port: int) -> bool:
+    """Whether its event loop waits for clients of this TCP port on 127.0.0.1 just now."""
+    where = f"0100007F:{port:04X}"
+    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+    listening = {int(row[9]) for row in rows if row[1] == where and row[3] == TCP_LISTEN}
+    return bool(listening & _watched(pid))
+
+
+def _watched(pid: int) -> set[int]:
+    """The inodes that its epoll instances watch (proc_pid_fdinfo(5))."""
+    inodes: set[int] = set()
+    for info in Path(f"/proc/{pid}/fdinfo").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            lines = info.read_text().splitlines()
+            inodes |= {int(line.split("ino:")[1].split()[0], 16) for line in lines if line.startswith("tfd:")}
+    return inodes
 
 
 def memory(pid: int) -> int:

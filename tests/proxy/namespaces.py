@@ -15,10 +15,14 @@ from typing import TypeVar
 from invoke.context import Context
 
 from lab.runner import Runner
+from tests.proxy.running import PATIENCE, RunningProxy
 
 T = TypeVar("T")
 CLONE_NEWNET = 0x40000000
 CLIENT_NET = "10.77.1.0/24", "fd77:1::/64"
+ALLOW = ("--allow", CLIENT_NET[0], "--allow", CLIENT_NET[1])
+LISTEN = ("--listen", "0.0.0.0:6667", "--listen", "[::]:6667")
+"""Where redirected connections come to."""
 SERVER = {socket.AF_INET: "10.77.2.2", socket.AF_INET6: "fd77:2::2"}
 GATEWAY = {socket.AF_INET: "10.77.1.1", socket.AF_INET6: "fd77:1::1"}
 REDIRECT = """
@@ -95,3 +99,20 @@ def run_in(namespace: str, function: Callable[[], T]) -> T:
 def socket_in(namespace: str, family: int, protocol: int = 0) -> socket.socket:
     """A TCP socket that belongs to another namespace."""
     return run_in(namespace, lambda: socket.socket(family, socket.SOCK_STREAM, protocol))
+
+
+@contextmanager
+def proxy_in(namespace: str, *arguments: str) -> Iterator[RunningProxy]:
+    """As a service is run: without any capability."""
+    without = ("setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all")
+    with RunningProxy(*arguments, "--workers", "1", prefix=("ip", "netns", "exec", namespace, *without)) as proxy:
+        yield proxy
+
+
+@contextmanager
+def client_of(row: Row, address: tuple[str, int]) -> Iterator[socket.socket]:
+    """Connected from the client's namespace."""
+    with socket_in(row.client, socket.AF_INET6 if ":" in address[0] else socket.AF_INET) as sock:
+        sock.settimeout(PATIENCE)
+        sock.connect(address)
+        yield sock

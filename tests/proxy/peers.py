@@ -9,9 +9,12 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from fcntl import ioctl
 from itertools import cycle, islice
 from time import sleep
+from typing import Protocol
 
 from codec import socks5
 from codec.address import Address
@@ -19,17 +22,30 @@ from codec.client import ClientConnection, Socks5Client, Socks6Client
 from codec.command import Command
 from codec.errors import NEED_DATA
 from codec.reply import ReplyCode
+from codec.rfc1929 import UserPassword
 from codec.socks6 import messages as socks6
 from codec.socks6.option_list import Options
+from codec.socks6.options import UserPasswordData
 from tests.proxy.running import PATIENCE
+from tests.proxy.waiting import eventually
 
 IPPROTO_MPTCP = 262
+SIOCOUTQ = 0x5411
 # Below those that the kernel chooses from; each process that runs tests has a range for itself.
 _PORTS = 7_000
 _first_port = 10_000 + _PORTS * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _client_ports = cycle(range(_first_port, _first_port + _PORTS))
 Serve = Callable[[socket.socket], None]
 MakeRequest = Callable[..., ClientConnection]
+LARGEST_PIECE = 1 << 18
+"""Octets that are sent or received at a time, at most."""
+
+
+class Stream(Protocol):
+    """A socket, or a TLS connection."""
+
+    def sendall(self, octets: bytes, /) -> object: ...
+    def recv(self, most: int, /) -> bytes: ...
 
 
 def listening_socket(host: str = "127.0.0.1", *, multipath: bool = False) -> socket.socket:
@@ -94,12 +110,31 @@ def echo(connection: socket.socket) -> None:
         return
 
 
-def socks5_request(host: str, port: int, command: Command = Command.CONNECT) -> Socks5Client:
-    return Socks5Client(socks5.Request(command, Address.of(host), port))
+def socks5_request(
+    host: str, port: int, command: Command = Command.CONNECT, *, credentials: UserPassword | None = None
+) -> Socks5Client:
+    return Socks5Client(socks5.Request(command, Address.of(host), port), credentials)
 
 
-def socks6_request(host: str, port: int, options: Options = (), command: Command = Command.CONNECT) -> Socks6Client:
+def socks6_request(
+    host: str,
+    port: int,
+    options: Options = (),
+    command: Command = Command.CONNECT,
+    *,
+    credentials: UserPassword | None = None,
+) -> Socks6Client:
+    if credentials is not None:
+        options = (*options, UserPasswordData(credentials.user, credentials.password))
     return Socks6Client(socks6.Request(command, Address.of(host), port, options))
+
+
+def send_request(sock: socket.socket, client: ClientConnection) -> None:
+    """To a proxy: all that can be sent before it decides on anything."""
+    sock.sendall(client.open())
+    if isinstance(client, Socks5Client):
+        client.receive(receive_exactly(sock, 2))
+        sock.sendall(client.outgoing())
 
 
 class Tunnel:
@@ -133,6 +168,29 @@ def tunnel(proxy: tuple[str, int], client: ClientConnection, *, multipath: bool 
     """Connect through a proxy; the socket is closed at the end."""
     with connected_socket(proxy, multipath=multipath) as sock:
         yield Tunnel(sock, client)
+
+
+@contextmanager
+def both_ends(
+    proxy: tuple[str, int], request: MakeRequest, *, multipath: bool = False
+) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A connection through a proxy, by the request that `request` makes: the client's end, and the remote host's."""
+    with (
+        listening_socket(multipath=multipath) as listener,
+        tunnel(proxy, request("127.0.0.1", listener.getsockname()[1]), multipath=multipath) as t,
+        accepted_by(listener) as remote,
+    ):
+        assert t.code is ReplyCode.SUCCEEDED
+        assert not t.early
+        yield t.socket, remote
+
+
+def accepted_by(listener: socket.socket) -> socket.socket:
+    """The next connection that came."""
+    listener.settimeout(PATIENCE)
+    sock, _ = listener.accept()
+    sock.settimeout(PATIENCE)
+    return sock
 
 
 def connected_socket(address: tuple[str, int], *, multipath: bool = False) -> socket.socket:
@@ -173,29 +231,68 @@ def receive_all(sock: socket.socket) -> bytes:
     return b"".join(pieces)
 
 
-def send_unevenly(sock: socket.socket, octets: int, seed: int) -> str:
+def send_unevenly(stream: Stream, octets: int, seed: int, largest: int = LARGEST_PIECE) -> str:
     """Send random octets in pieces of random sizes with a random pause here and there; their SHA-256."""
     chance = random.Random(seed)
     digest = hashlib.sha256()
     while octets:
-        piece = chance.randbytes(min(octets, int(2 ** chance.uniform(0, 18))))
+        piece = chance.randbytes(min(octets, int(largest ** chance.random())))
         if chance.random() < 0.05:
             sleep(chance.uniform(0, 0.01))
-        sock.sendall(piece)
+        stream.sendall(piece)
         digest.update(piece)
         octets -= len(piece)
     return digest.hexdigest()
 
 
-def receive_unevenly(sock: socket.socket, seed: int, early: bytes = b"") -> str:
-    """Receive to the end in pieces of random sizes, with pauses; the SHA-256 of all, `early` in front."""
+def receive_unevenly(
+    stream: Stream, seed: int, early: bytes = b"", octets: int | None = None, largest: int = LARGEST_PIECE
+) -> str:
+    """Receive so many octets, or to the end, in pieces of random sizes, with pauses; the SHA-256 of all, `early` in
+    front. Raises EOFError when the end comes too early."""
     chance = random.Random(seed)
     digest = hashlib.sha256(early)
-    while piece := sock.recv(int(2 ** chance.uniform(0, 18))):
+    received = len(early)
+    while octets is None or received < octets:
+        most = int(largest ** chance.random())
+        piece = stream.recv(most if octets is None else min(most, octets - received))
+        if not piece:
+            if octets is not None:
+                raise EOFError(f"after {received} of {octets} octets")
+            break
         digest.update(piece)
+        received += len(piece)
         if chance.random() < 0.05:
             sleep(chance.uniform(0, 0.01))
     return digest.hexdigest()
+
+
+def carry_unevenly(
+    source: Stream, sink: Stream, octets: int, seed: int, *, early: bytes = b"", largest: int = LARGEST_PIECE
+) -> None:
+    """Send random octets from one end of an open tunnel while the other receives: they arrive as they were sent.
+
+    `early` has come to the sink already. Where an echo server stands behind the tunnel both ends are the same.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(send_unevenly, source, octets, seed, largest)
+        received = receive_unevenly(sink, seed + 1, early, octets, largest)
+        assert received == sending.result(PATIENCE)
+
+
+def exchange_unevenly(
+    one: Stream, other: Stream, octets: int, seed: int, *, early: bytes = b"", largest: int = LARGEST_PIECE
+) -> None:
+    """The same both ways at the same time; `early` has come to `one`. The tunnel stays open."""
+    with ThreadPoolExecutor(1) as pool:
+        up = pool.submit(carry_unevenly, one, other, octets, seed, largest=largest)
+        carry_unevenly(other, one, octets, seed + 2, early=early, largest=largest)
+        up.result(PATIENCE)
+
+
+def wait_until_taken(sock: socket.socket) -> None:
+    """Until the other end's kernel has all that was sent."""
+    assert eventually(lambda: not any(ioctl(sock, SIOCOUTQ, bytes(4))))
 
 
 def reset(sock: socket.socket) -> None:

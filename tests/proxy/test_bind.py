@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import socket
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -26,19 +25,21 @@ from codec.socks6.options import SessionId, SessionRequest
 from codec.socks6.stack import Leg, ListenBacklog, Multipath, Tos
 from tests.proxy.associations import LOOPBACK_NAME
 from tests.proxy.peers import (
-    IPPROTO_MPTCP,
     connected_socket,
+    exchange_unevenly,
     listening_socket,
     receive_all,
-    receive_exactly,
+    receive_unevenly,
     reset,
+    send_unevenly,
     socks5_request,
     socks6_request,
 )
-from tests.proxy.running import LOOPBACK, NO_SUCH_NAME, ONE_WORKER, RunningProxy
+from tests.proxy.running import LOOPBACK, NO_SUCH_NAME, ONE_WORKER, PATIENCE, RunningProxy
 from tests.proxy.waiting import eventually
 
 BIND = Command.BIND
+OCTETS = 1 << 17
 TIMES = pytest.mark.parametrize("attempt", range(4))
 """A session's requests come to either worker, and are handed over."""
 
@@ -97,13 +98,11 @@ def socks6_bind(host: str = "127.0.0.1", port: int = 0, options: Options = ()) -
 
 
 def exchange(binding: Binding, peer: socket.socket) -> None:
-    """The client is told who came, and both can talk."""
+    """The client is told who came, and all that both say arrives."""
     second = binding.reply()
     assert second.code in (ReplyCode.SUCCEEDED, socks4.ResultCode.GRANTED)
     assert (second.address.host, second.port) == peer.getsockname()[:2]
-    for one, other in ((peer, binding.socket), (binding.socket, peer)):
-        one.sendall(b"hello")
-        assert receive_exactly(other, 5) == b"hello"
+    exchange_unevenly(binding.socket, peer, OCTETS, seed=1)
 
 
 REQUESTS = pytest.mark.parametrize(
@@ -126,7 +125,7 @@ def test_a_peer_comes_and_data_flow(proxy: RunningProxy, client: ClientConnectio
             exchange(b, peer)
             local = b.socket.getsockname()
     line = proxy.connection(client=f"127.0.0.1:{local[1]}")
-    assert (line["up"], line["down"], line["end"]) == (5, 5, "closed")
+    assert (line["up"], line["down"], line["end"]) == (OCTETS, OCTETS, "closed")
 
 
 def test_draft_04_binds_as_socks5_does() -> None:
@@ -149,6 +148,7 @@ def test_draft_04_binds_as_socks5_does() -> None:
             second = client.receive(sock.recv(4096))
             assert isinstance(second, messages04.OperationReply)
             assert (second.address.host, second.port) == peer.getsockname()
+            exchange_unevenly(sock, peer, OCTETS, seed=2)
 
 
 @pytest.mark.parametrize("make", [socks4_request, lambda host, port: socks5_request(host, port, BIND)])
@@ -276,15 +276,13 @@ def test_nobody_waits_for_a_client_whose_end_came_with_its_request() -> None:
             proxy.connection(client=f"127.0.0.1:{sock.getsockname()[1]}", end="client closed before its peer came")
 
 
-def test_what_is_sent_before_the_peer_comes_is_not_lost(proxy: RunningProxy) -> None:
-    data = os.urandom(300000)
-    with binding(proxy.address, socks6_bind()) as b:
-        sender = threading.Thread(target=b.socket.sendall, args=(data,))
-        sender.start()
+@pytest.mark.parametrize("client", [socks5_request("127.0.0.1", 0, BIND), socks6_bind()], ids=["socks5", "socks6"])
+def test_what_is_sent_before_the_peer_comes_is_not_lost(proxy: RunningProxy, client: ClientConnection) -> None:
+    with binding(proxy.address, client) as b, ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(send_unevenly, b.socket, OCTETS, seed=3)
         with connected_socket(b.told) as peer:
-            received = receive_exactly(peer, len(data))
-        sender.join()
-    assert hashlib.sha256(received).digest() == hashlib.sha256(data).digest()
+            assert receive_unevenly(peer, seed=4, octets=OCTETS) == sending.result(PATIENCE)
+            exchange(b, peer)
 
 
 @pytest.mark.parametrize("wanted", [True, False])
@@ -297,7 +295,7 @@ def test_multipath_is_told_truthfully_in_both_replies(proxy: RunningProxy, wante
             second = b.reply()
             assert isinstance(second, messages.OperationReply)
             assert second.options == (Multipath(Leg.PROXY_REMOTE, wanted and comes),)
-            assert peer.proto in (0, 6, IPPROTO_MPTCP)
+            exchange_unevenly(b.socket, peer, OCTETS, seed=5)
 
 
 def test_tos_is_set_and_answered(proxy: RunningProxy) -> None:

@@ -5,32 +5,37 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from fcntl import ioctl
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from codec.reply import ReplyCode
+from codec.rfc1929 import UserPassword
+from proxy.users import Hash
 from tests.proxy.footprint import sockets
 from tests.proxy.peers import (
     MakeRequest,
     Serve,
+    both_ends,
     connected_socket,
-    echo,
+    exchange_unevenly,
     listening_socket,
     receive_all,
     receive_exactly,
     reset,
+    send_request,
     serving,
     socks5_request,
     socks6_request,
     tunnel,
+    wait_until_taken,
 )
-from tests.proxy.running import LOOPBACK, PATIENCE, RunningProxy
+from tests.proxy.running import LOOPBACK, ONE_WORKER, PATIENCE, RunningProxy
 from tests.proxy.waiting import eventually
 
 EITHER_VERSION = pytest.mark.parametrize("request_", [socks5_request, socks6_request], ids=["socks5", "socks6"])
-SIOCOUTQ = 0x5411
 TCP_REPAIR = 19
 FLOOD = 8 << 20
 
@@ -49,19 +54,13 @@ def nothing_stays(proxy: RunningProxy) -> Iterator[None]:
     before = sockets(proxy.workers[0])
     yield
     assert eventually(lambda: sockets(proxy.workers[0]) <= before)
-    with serving(echo) as port, tunnel(proxy.address, socks5_request("127.0.0.1", port)) as t:
-        t.socket.sendall(b"next")
-        assert receive_exactly(t.socket, 4) == b"next"
+    with both_ends(proxy.address, socks5_request) as (client, remote):
+        exchange_unevenly(client, remote, 1 << 16, seed=1)
 
 
 def end_of(proxy: RunningProxy, client: tuple[str, int]) -> str:
     """Why the connection of this client ended, as the log says."""
     return str(proxy.connection(client=f"127.0.0.1:{client[1]}")["end"])
-
-
-def wait_until_taken(sock: socket.socket) -> None:
-    """Until the other end's kernel has all that was sent."""
-    assert eventually(lambda: not any(ioctl(sock, SIOCOUTQ, bytes(4))))
 
 
 def vanish(sock: socket.socket) -> None:
@@ -84,19 +83,37 @@ def test_a_client_may_reset_anywhere_in_its_handshake(proxy: RunningProxy, sent:
 
 @EITHER_VERSION
 def test_a_client_may_reset_while_its_host_is_being_reached(proxy: RunningProxy, request_: MakeRequest) -> None:
-    client = request_("127.0.0.1", 0)
     with nothing_stays(proxy), listening_socket() as full, connected_socket(proxy.address) as sock:
         full.listen(0)
         with connected_socket(full.getsockname()):
-            client = request_("127.0.0.1", full.getsockname()[1])
-            sock.sendall(client.open())
-            if request_ is socks5_request:
-                client.receive(receive_exactly(sock, 2))
-                sock.sendall(client.outgoing())
+            send_request(sock, request_("127.0.0.1", full.getsockname()[1]))
             wait_until_taken(sock)
             name = sock.getsockname()
             reset(sock)
             assert end_of(proxy, name) == "client reset"
+
+
+@pytest.mark.slow
+@EITHER_VERSION
+def test_clients_may_reset_while_their_passwords_are_being_checked(tmp_path: Path, request_: MakeRequest) -> None:
+    """One is checked at a time, which takes long for alice: those of the other clients wait then."""
+    users = tmp_path / "users"
+    users.write_text(f"alice:{Hash(bytes(16), bytes(32), n=1 << 17)}\nbob:{Hash.of(b'right')}\n")
+    users.chmod(0o600)
+    with RunningProxy(*ONE_WORKER, "--set", f'clients.users="{users}"') as proxy, ExitStack() as held:
+        before = sockets(proxy.workers[0])
+        asking = [held.enter_context(connected_socket(proxy.address)) for _ in range(5)]
+        for sock in asking:
+            send_request(sock, request_("127.0.0.1", 1, credentials=UserPassword(b"alice", b"wrong")))
+        wait_until_taken(asking[-1])
+        names = [sock.getsockname() for sock in asking]
+        for sock in asking:
+            reset(sock)
+        assert [end_of(proxy, name) for name in names] == ["client reset"] * len(names)
+        assert eventually(lambda: sockets(proxy.workers[0]) <= before)
+        with_password = partial(request_, credentials=UserPassword(b"bob", b"right"))
+        with both_ends(proxy.address, with_password) as (one, other):
+            exchange_unevenly(one, other, 1 << 16, seed=2)
 
 
 def reset_at_once(connection: socket.socket) -> None:
@@ -124,11 +141,7 @@ def flood(sock: socket.socket) -> None:
 def test_a_host_may_reset_at_any_time(proxy: RunningProxy, request_: MakeRequest, serve: Serve) -> None:
     with nothing_stays(proxy), serving(serve) as port, connected_socket(proxy.address) as sock:
         name = sock.getsockname()
-        client = request_("127.0.0.1", port)
-        sock.sendall(client.open())
-        if request_ is socks5_request:
-            client.receive(receive_exactly(sock, 2))
-            sock.sendall(client.outgoing())
+        send_request(sock, request_("127.0.0.1", port))
         flooding = threading.Thread(target=flood, args=(sock,))
         flooding.start()
         flooding.join(PATIENCE)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import socket
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -120,8 +122,10 @@ def test_what_could_not_be_written_is_counted_and_told_later(monkeypatch: pytest
         log.close(PATIENCE)
     reader.join(PATIENCE)
     os.close(ours)
-    lines = b"".join(received).splitlines()
-    assert len(lines) == 100 * batches - dropped + 1
+    told = [json.loads(line) for line in b"".join(received).splitlines()]
+    assert sum(line["event"] == "connection" for line in told) == 100 * batches - dropped
+    assert [line["count"] for line in told if line["event"] == "log lines dropped"] == [dropped]
+    assert told[-1]["event"] == "defect"
 
 
 def test_lines_that_were_dropped_are_told_of_by_the_next_that_is_not(
@@ -139,6 +143,53 @@ def test_lines_that_were_dropped_are_told_of_by_the_next_that_is_not(
     connection, dropped = map(json.loads, (tmp_path / "log").read_text().splitlines())
     assert connection["event"] == "connection"
     assert (dropped["event"], dropped["count"]) == ("log lines dropped", 1)
+
+
+@contextmanager
+def largest_file(octets: int) -> Iterator[None]:
+    """As on a disk that has room for so much: what goes beyond is not written."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (octets, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_line_that_a_full_disk_cuts_is_counted_and_does_not_spoil_the_next(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with (tmp_path / "log").open("w") as file:
+        monkeypatch.setattr("sys.stderr", file)
+        log = Log()
+        with largest_file(len(RECORD.line()) + 50):
+            for _ in range(3):
+                log.add(RECORD)
+            log.flush()
+            assert eventually(lambda: log.dropped == 2)
+            log.add(RECORD)
+            log.flush()
+            assert eventually(lambda: log.dropped == 3)
+        log.add(RECORD)
+        log.close(PATIENCE)
+    whole, cut, after, told = (tmp_path / "log").read_text().splitlines(keepends=True)
+    assert whole == after == RECORD.line()
+    assert cut == RECORD.line()[:50] + "\n"
+    assert json.loads(told)["count"] == 3
+
+
+def test_what_is_said_of_the_proxy_begins_a_line_when_the_last_was_cut(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with (tmp_path / "log").open("w") as file:
+        monkeypatch.setattr("sys.stderr", file)
+        with largest_file(10):
+            say("worker ended", pid=1)
+            say("worker ended", pid=2)
+        say("worker ended", pid=3)
+    cut, after = (tmp_path / "log").read_text().splitlines()
+    assert len(cut) == 10
+    assert json.loads(after)["pid"] == 3
 
 
 @pytest.mark.parametrize("sink", ["full", "stuck", "gone"])

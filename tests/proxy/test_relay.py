@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import random
 import signal
 import socket
 import threading
@@ -17,8 +19,10 @@ from codec.reply import ReplyCode
 from tests.proxy.footprint import memory
 from tests.proxy.peers import (
     MakeRequest,
+    both_ends,
+    carry_unevenly,
     connected_socket,
-    echo,
+    exchange_unevenly,
     receive_all,
     receive_exactly,
     receive_unevenly,
@@ -28,89 +32,67 @@ from tests.proxy.peers import (
     socks5_request,
     socks6_request,
     tunnel,
+    wait_until_taken,
 )
 from tests.proxy.running import ONE_WORKER, PATIENCE, RunningProxy
-from tests.proxy.test_faults import wait_until_taken
 
-UNEVEN = 3 << 20
-BULK = 50 << 20
+EITHER_VERSION = pytest.mark.parametrize("request_", [socks5_request, socks6_request], ids=["socks5", "socks6"])
+PIECE = 1 << 16
+UNEVEN = 1 << 20
+BULK = 8 << 20
+LARGEST_OF_BULK = 1 << 21
 
 
+@EITHER_VERSION
 @pytest.mark.parametrize("multipath", [False, True], ids=["tcp", "mptcp"])
-@pytest.mark.parametrize("seed", range(2))
-def test_both_directions_arrive_whole_at_any_pace(proxy: RunningProxy, seed: int, multipath: bool) -> None:
-    received: list[str] = []
-    sent: list[str] = []
-
-    def serve(connection: socket.socket) -> None:
-        with ThreadPoolExecutor(1) as pool:
-            receiving = pool.submit(receive_unevenly, connection, seed)
-            sent.append(send_unevenly(connection, UNEVEN, seed + 100))
-            connection.shutdown(socket.SHUT_WR)
-            received.append(receiving.result(PATIENCE))
-
-    with (
-        serving(serve, multipath=multipath) as port,
-        ThreadPoolExecutor(1) as pool,
-        tunnel(proxy.address, socks6_request("127.0.0.1", port), multipath=multipath) as t,
-    ):
-        receiving = pool.submit(receive_unevenly, t.socket, seed + 200, t.early)
-        digest = send_unevenly(t.socket, UNEVEN, seed + 300)
-        t.socket.shutdown(socket.SHUT_WR)
-        arrived = receiving.result(PATIENCE)
-    assert received == [digest]
-    assert sent == [arrived]
+def test_both_directions_arrive_whole_at_any_pace(proxy: RunningProxy, request_: MakeRequest, multipath: bool) -> None:
+    with both_ends(proxy.address, request_, multipath=multipath) as (client, remote):
+        exchange_unevenly(client, remote, UNEVEN, seed=1)
 
 
+@EITHER_VERSION
 @pytest.mark.parametrize("multipath", [False, True], ids=["tcp", "mptcp"])
-def test_bulk_comes_back_whole(proxy: RunningProxy, multipath: bool) -> None:
-    block = os.urandom(1 << 20)
-
-    def send(sock: socket.socket) -> None:
-        for _ in range(BULK >> 20):
-            sock.sendall(block)
-        sock.shutdown(socket.SHUT_WR)
-
-    with (
-        serving(echo, multipath=multipath) as port,
-        tunnel(proxy.address, socks5_request("127.0.0.1", port), multipath=multipath) as t,
-    ):
-        sender = threading.Thread(target=send, args=(t.socket,))
-        sender.start()
-        for _ in range(BULK >> 20):
-            assert receive_exactly(t.socket, 1 << 20) == block
-        assert receive_all(t.socket) == b""
-        sender.join(PATIENCE)
-        local = t.socket.getsockname()
+def test_bulk_arrives_whole_both_ways(proxy: RunningProxy, request_: MakeRequest, multipath: bool) -> None:
+    with both_ends(proxy.address, request_, multipath=multipath) as (client, remote):
+        exchange_unevenly(client, remote, BULK, seed=2, largest=LARGEST_OF_BULK)
+        local = client.getsockname()
     line = proxy.connection(client=f"127.0.0.1:{local[1]}")
     assert (line["up"], line["down"], line["mptcp"]) == (BULK, BULK, multipath)
 
 
-@pytest.mark.parametrize("request_", [socks5_request, socks6_request], ids=["socks5", "socks6"])
+@EITHER_VERSION
 def test_the_end_of_one_direction_leaves_the_other_open(proxy: RunningProxy, request_: MakeRequest) -> None:
-    def answer_after_the_end(connection: socket.socket) -> None:
-        question = receive_all(connection)
-        connection.sendall(question.upper())
+    with both_ends(proxy.address, request_) as (client, remote):
+        exchange_unevenly(client, remote, PIECE, seed=3)
+        carry_unevenly(client, remote, PIECE, seed=4)
+        client.shutdown(socket.SHUT_WR)
+        assert remote.recv(1) == b""
+        carry_unevenly(remote, client, UNEVEN, seed=5)
+        remote.shutdown(socket.SHUT_WR)
+        assert client.recv(1) == b""
 
-    with serving(answer_after_the_end) as port, tunnel(proxy.address, request_("127.0.0.1", port)) as t:
-        t.socket.sendall(b"question")
-        t.socket.shutdown(socket.SHUT_WR)
-        assert receive_all(t.socket) == b"QUESTION"
+
+@EITHER_VERSION
+def test_a_server_that_ends_first_can_still_be_talked_to(proxy: RunningProxy, request_: MakeRequest) -> None:
+    with both_ends(proxy.address, request_) as (client, remote):
+        carry_unevenly(remote, client, PIECE, seed=6)
+        remote.shutdown(socket.SHUT_WR)
+        assert client.recv(1) == b""
+        carry_unevenly(client, remote, UNEVEN, seed=7)
+        client.close()
+        assert remote.recv(1) == b""
 
 
-def test_a_server_that_ends_first_can_still_be_talked_to(proxy: RunningProxy) -> None:
-    heard: list[bytes] = []
-
-    def say_then_listen(connection: socket.socket) -> None:
-        connection.sendall(b"greetings")
-        connection.shutdown(socket.SHUT_WR)
-        heard.append(receive_all(connection))
-
-    with serving(say_then_listen) as port, tunnel(proxy.address, socks5_request("127.0.0.1", port)) as t:
-        assert t.early + receive_all(t.socket) == b"greetings"
-        t.socket.sendall(b"farewell")
-        t.socket.close()
-    assert heard == [b"farewell"]
+@EITHER_VERSION
+def test_what_is_sent_right_before_the_end_comes_before_it(proxy: RunningProxy, request_: MakeRequest) -> None:
+    """Both ends send and end at the same time, and receive to the end afterwards."""
+    with both_ends(proxy.address, request_) as (client, remote), ThreadPoolExecutor(2) as pool:
+        receiving = [pool.submit(receive_unevenly, end, seed) for end, seed in ((remote, 8), (client, 9))]
+        sent = [send_unevenly(client, UNEVEN, seed=10)]
+        client.shutdown(socket.SHUT_WR)
+        sent.append(send_unevenly(remote, UNEVEN, seed=11))
+        remote.shutdown(socket.SHUT_WR)
+        assert [one.result(PATIENCE) for one in receiving] == sent
 
 
 @pytest.mark.parametrize("multipath", [False, True], ids=["tcp", "mptcp"])
@@ -280,25 +262,38 @@ def test_a_server_that_speaks_first_is_heard_behind_the_reply(proxy: RunningProx
 
 
 def test_slow_readers_hold_up_the_server_and_cost_no_memory() -> None:
-    """The proxy keeps a buffer or a pipe for each, and reads no more: so the server cannot send any more either."""
-    clients = 20
-    held_up = threading.Semaphore(0)
-    measured = threading.Event()
-
-    def flood(connection: socket.socket) -> None:
-        connection.settimeout(0.3)
-        with suppress(TimeoutError):
-            while True:
-                connection.sendall(bytes(1 << 20))
-        held_up.release()
-        measured.wait(PATIENCE)
-
-    with RunningProxy(*ONE_WORKER) as proxy, serving(flood) as port, ExitStack() as held:
+    """The proxy keeps a buffer or a pipe for each, and reads no more: so the server cannot send any more either. When
+    they read on, they have all that it had sent."""
+    requests = (socks5_request, socks6_request) * 3
+    with (
+        RunningProxy(*ONE_WORKER) as proxy,
+        ExitStack() as held,
+        ThreadPoolExecutor(len(requests)) as pool,
+    ):
+        for request in requests[:2]:  # what the first connections cost is for all that follow
+            with both_ends(proxy.address, request) as (client, remote):
+                exchange_unevenly(client, remote, UNEVEN, seed=14)
         before = memory(proxy.workers[0])
-        for _ in range(clients):
-            held.enter_context(tunnel(proxy.address, socks5_request("127.0.0.1", port)))
-        for _ in range(clients):
-            assert held_up.acquire(timeout=PATIENCE)
+        pairs = [held.enter_context(both_ends(proxy.address, request)) for request in requests]
+        sent = list(pool.map(send_until_held_up, (remote for _, remote in pairs), range(len(pairs))))
         grown = memory(proxy.workers[0]) - before
-        measured.set()
-    assert grown < clients * (128 << 10)
+        received = pool.map(
+            lambda client: receive_unevenly(client, seed=12, largest=LARGEST_OF_BULK), (client for client, _ in pairs)
+        )
+        assert list(received) == sent
+        for client, remote in pairs:
+            carry_unevenly(client, remote, PIECE, seed=13)
+    assert grown < len(requests) * (128 << 10)
+
+
+def send_until_held_up(remote: socket.socket, seed: int) -> str:
+    """Send for as long as it is taken, then end; the SHA-256 of what was."""
+    chance, digest = random.Random(seed), hashlib.sha256()
+    remote.settimeout(0.3)
+    with suppress(TimeoutError):
+        while True:
+            piece = chance.randbytes(1 << 18)
+            digest.update(piece[: remote.send(piece)])
+    remote.settimeout(PATIENCE)
+    remote.shutdown(socket.SHUT_WR)
+    return digest.hexdigest()

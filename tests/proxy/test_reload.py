@@ -22,10 +22,15 @@ from proxy.users import Hash
 from tests.proxy.footprint import descriptors
 from tests.proxy.peers import (
     Tunnel,
+    both_ends,
+    carry_unevenly,
     connected_socket,
+    exchange_unevenly,
     listening_socket,
-    receive_exactly,
+    receive_unevenly,
+    send_unevenly,
     socks5_request,
+    socks6_request,
     tunnel,
 )
 from tests.proxy.running import PATIENCE, RunningProxy
@@ -33,6 +38,7 @@ from tests.proxy.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
+OCTETS = 1 << 17
 CONFIG = """
 workers = 2
 [clients]
@@ -81,18 +87,20 @@ def address_of(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def echoes(t: Tunnel) -> bool:
-    t.socket.sendall(b"echo")
-    return receive_exactly(t.socket, 4) == b"echo"
+def echo_unevenly(t: Tunnel) -> None:
+    """What goes to the echo server comes back whole."""
+    carry_unevenly(t.socket, t.socket, OCTETS, seed=1)
 
 
 def test_addresses_come_and_go_while_connections_stay(tmp_path: Path, echo_port: int) -> None:
     with reloading(tmp_path, listen("127.0.0.1:0", "[::1]:0")) as it, ExitStack() as held:
         first, second = map(address_of, it.proxy.addresses)
-        tunnels = [
-            held.enter_context(tunnel(address, socks5_request("127.0.0.1", echo_port)))
-            for address in (first, second) * 4
+        pairs = [
+            held.enter_context(both_ends(address, request))
+            for address in (first, second) * 2
+            for request in (socks5_request, socks6_request)
         ]
+        sent = [send_unevenly(client, OCTETS, seed) for seed, (client, _) in enumerate(pairs)]
         told = it.reload(listen("127.0.0.1:0", "127.0.0.2:0"))
         assert told["event"] == "reloaded"
         kept, added = map(address_of, told["addresses"])
@@ -100,10 +108,12 @@ def test_addresses_come_and_go_while_connections_stay(tmp_path: Path, echo_port:
         assert not set(told["workers"]) & set(it.proxy.workers)
         with pytest.raises(ConnectionRefusedError):
             connected_socket(second)
-        assert all(map(echoes, tunnels))
+        for digest, (client, remote) in zip(sent, pairs, strict=True):
+            assert receive_unevenly(remote, seed=20, octets=OCTETS) == digest
+            exchange_unevenly(client, remote, OCTETS, seed=21)
         for address in (kept, added) * 4:
             with tunnel(address, socks5_request("127.0.0.1", echo_port)) as t:
-                assert echoes(t)
+                echo_unevenly(t)
 
 
 def test_the_file_says_what_holds_for_new_connections(tmp_path: Path, echo_port: int) -> None:
@@ -140,9 +150,9 @@ def test_what_is_wrong_is_told_and_nothing_changes(tmp_path: Path, echo_port: in
         assert why in told["why"]
         assert children(it.proxy.pid) == set(it.proxy.workers)
         assert descriptors(it.proxy.pid) == before
-        assert echoes(kept)
+        echo_unevenly(kept)
         with tunnel(it.proxy.address, socks5_request("127.0.0.1", echo_port)) as t:
-            assert echoes(t)
+            echo_unevenly(t)
 
 
 def test_users_may_change(tmp_path: Path, echo_port: int) -> None:
@@ -182,7 +192,7 @@ def test_reloading_again_and_again_leaks_nothing(tmp_path: Path, echo_port: int)
         for _ in range(5):
             with tunnel(it.proxy.address, socks5_request("127.0.0.1", echo_port)) as t:
                 it.reload_again()
-                assert echoes(t)
+                echo_unevenly(t)
         assert eventually(lambda: state() == before)
 
 
@@ -194,7 +204,7 @@ def test_the_number_of_workers_may_change(tmp_path: Path, echo_port: int) -> Non
             assert eventually(lambda told=told: children(it.proxy.pid) == set(told["workers"]))  # type: ignore[misc]
             for _ in range(8):
                 with tunnel(it.proxy.address, socks5_request("127.0.0.1", echo_port)) as t:
-                    assert echoes(t)
+                    echo_unevenly(t)
 
 
 def test_a_retired_worker_that_is_killed_is_not_replaced(tmp_path: Path, echo_port: int) -> None:

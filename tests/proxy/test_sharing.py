@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
-from collections.abc import Callable, Iterator
+import signal
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
 from threading import Barrier
 from typing import Any
 
@@ -35,17 +34,16 @@ from codec.socks6.options import (
     SessionTeardown,
 )
 from codec.socks6.sessions import Session, SessionTable
-from proxy.channel import LARGEST_MESSAGE, Channel, Ends
 from proxy.gate import NoSuchSessionError, admit, session_of
-from proxy.loop import Loop
 from proxy.options import Tls
-from proxy.plain import Plain
-from tests.proxy.peers import connected_socket, echo, receive_exactly, reset, serving
+from tests.proxy.peers import carry_unevenly, connected_socket, echo, reset, serving
 from tests.proxy.running import LOOPBACK, PATIENCE, RunningProxy
 from tests.proxy.tls_client import TlsClient, certify
+from tests.proxy.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
+OCTETS = 1 << 17
 CONNECTIONS = 24
 """So many that both of two workers get some, but for once in eight million times."""
 
@@ -63,15 +61,15 @@ class Answer:
     early: bytes
     """What had come behind it."""
 
-    def echoes(self, octets: bytes) -> bool:
-        self.stream.sendall(octets)
-        return self.receives(octets)
-
     def receives(self, octets: bytes) -> bool:
         received = self.early
-        while len(received) < len(octets) and (piece := self.stream.recv(1 << 16)):
+        while len(received) < len(octets) and (piece := self.stream.recv(len(octets) - len(received))):
             received += piece
         return received == octets
+
+    def echoes_unevenly(self, octets: int, seed: int) -> None:
+        """What goes to the echo server comes back whole."""
+        carry_unevenly(self.stream, self.stream, octets, seed)
 
 
 class Asker:
@@ -127,8 +125,8 @@ def test_a_session_is_known_to_all_workers(asker: Asker) -> None:
         with asker.ask(session, behind=early) as answer:
             assert answer.code is ReplyCode.SUCCEEDED
             assert SessionOk() in answer.options
-            answer.stream.sendall(bytes(100_000))
-            assert answer.receives(early + bytes(100_000))
+            assert answer.receives(early)
+            answer.echoes_unevenly(OCTETS, seed=number)
 
 
 def test_a_token_is_honoured_once_whoever_asks_at_the_same_moment(asker: Asker) -> None:
@@ -156,19 +154,19 @@ def test_the_worker_that_has_the_session_tells_the_end(asker: Asker) -> None:
     session, _ = asker.begin()
     for _ in range(CONNECTIONS // 2):
         with asker.ask(session) as answer:
-            assert answer.echoes(b"hello")
+            answer.echoes_unevenly(OCTETS, seed=1)
             local = answer.stream.getsockname()
             if isinstance(answer.stream, TlsClient):
                 answer.stream.end()
         line = asker.proxy.connection(client=f"127.0.0.1:{local[1]}")
-        assert (line["up"], line["down"], line["end"]) == (5, 5, "closed")
+        assert (line["up"], line["down"], line["end"]) == (OCTETS, OCTETS, "closed")
 
 
 def test_a_reset_reaches_whoever_has_the_session(asker: Asker) -> None:
     session, _ = asker.begin()
     for _ in range(CONNECTIONS // 2):
         with asker.ask(session) as answer:
-            assert answer.echoes(b"hello")
+            answer.echoes_unevenly(OCTETS, seed=2)
             local = answer.stream.getsockname()
             reset(answer.stream.socket if isinstance(answer.stream, TlsClient) else answer.stream)
         assert asker.proxy.connection(client=f"127.0.0.1:{local[1]}")["end"] == "client reset"
@@ -188,6 +186,31 @@ def test_a_session_that_is_torn_down_is_gone(asker: Asker) -> None:
         assert answer.code is ReplyCode.SUCCEEDED
     with asker.ask(session) as answer:
         assert answer.options == (SessionInvalid(),)
+
+
+def test_a_client_whose_session_is_with_a_worker_that_stops_is_turned_away(echo_port: int) -> None:
+    """It is draining, and takes nobody any more; the others may not know that yet."""
+    with RunningProxy("serve", "--listen", "127.0.0.1:0", "--workers", "2", *LOOPBACK) as proxy:
+        asker = Asker(proxy, None, echo_port)
+        session, _ = asker.begin()
+        owner = session.id[0]
+        with asker.ask(session) as held:
+            os.kill(proxy.workers[owner], signal.SIGTERM)
+            assert eventually(lambda: is_turned_away(asker, session))
+            assert proxy.connection(end="proxy stopped")["protocol"] == "unknown"
+            held.echoes_unevenly(OCTETS, seed=3)
+
+
+def is_turned_away(asker: Asker, session: SessionId) -> bool:
+    """Whether the proxy closes the connection without an answer."""
+    client = Socks6Client(messages.Request(Command.CONNECT, Address.of("127.0.0.1"), 1, (session,)))
+    with connected_socket(asker.proxy.address) as sock:
+        sock.sendall(client.open())
+        sock.settimeout(0.3)
+        try:
+            return not sock.recv(1)
+        except TimeoutError:  # it waits for the worker's successor
+            return False
 
 
 # --- What a request says of sessions and tokens ---
@@ -270,110 +293,3 @@ def test_a_token_can_be_spent_in_the_request_that_begins_the_session(table: Sess
     assert (first.success, first.options) == (True, (SessionOk(), IdempotenceAccepted(), window))
     again = admit(spend, session, "alice", table, 2.0)
     assert (again.success, again.options) == (False, (SessionOk(), IdempotenceRejected(), window))
-
-
-# --- From worker to worker ---
-
-
-class Inbox:
-    """A worker, as the channel sees it; stops the loop when it has as much as it expects."""
-
-    def __init__(self, loop: Loop, expected: int) -> None:
-        self._loop = loop
-        self._expected = expected
-        self.got: list[tuple[dict[str, Any], bytes, socket.SocketType | None]] = []
-
-    def take_over(self, message: dict[str, Any], octets: bytes, sock: socket.SocketType | None) -> None:
-        self.got.append((message, octets, sock))
-        if len(self.got) == self._expected:
-            self._loop.stop()
-
-
-@contextmanager
-def channels(expected: int) -> Iterator[tuple[Channel, Inbox, Callable[[], None]]]:
-    """The channel of worker 0, the inbox of worker 1, and what runs worker 1 until it has all."""
-    loops = [Loop(tick_seconds=PATIENCE, on_tick=lambda: loops[1].stop()) for _ in range(2)]  # noqa: PLW0108
-    ends = [Ends.make() for _ in range(2)]
-    inbox = Inbox(loops[1], expected)
-    sender, _ = Channel(0, ends, loops[0], Inbox(loops[0], 1)), Channel(1, ends, loops[1], inbox)
-    try:
-        yield sender, inbox, loops[1].run
-    finally:
-        for loop in loops:
-            loop.close()
-        for one in ends:
-            one.close()
-
-
-def test_only_other_workers_are_elsewhere() -> None:
-    with channels(1) as (channel, _, _):
-        assert [owner for owner in range(5) if channel.is_elsewhere(owner)] == [1]
-
-
-@pytest.mark.parametrize("octets", [b"", b"with\nlines\n\0", os.urandom(100_000)], ids=len)
-def test_a_message_arrives_as_it_was_sent(octets: bytes) -> None:
-    with channels(1) as (channel, inbox, run):
-        assert channel.send(1, {"peer": ["192.0.2.1", 1]}, octets)
-        run()
-        assert inbox.got == [({"peer": ["192.0.2.1", 1]}, octets, None)]
-
-
-def test_a_socket_comes_along_and_both_copies_are_one() -> None:
-    ours, theirs = socket.socketpair()
-    with channels(1) as (channel, inbox, run), ours:
-        assert channel.send(1, {}, b"", theirs)
-        theirs.close()
-        run()
-        copy = inbox.got[0][2]
-        assert copy is not None
-        copy.send(b"hello")
-        assert receive_exactly(ours, 5) == b"hello"
-        copy.close()
-        assert ours.recv(1) == b""
-
-
-def test_a_client_behind_tls_comes_with_its_own_socket() -> None:
-    with connected_pair() as (client, accepted), channels(1) as (channel, inbox, run):
-        ours, theirs = socket.socketpair()
-        plain = Plain(theirs.detach(), accepted)
-        assert channel.send(1, {}, b"", plain)
-        plain.close()
-        run()
-        copy = inbox.got[0][2]
-        assert isinstance(copy, Plain)
-        copy.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0x28)
-        assert accepted.getsockopt(socket.IPPROTO_IP, socket.IP_TOS) == 0x28
-        assert copy.getpeername() == client.getsockname()
-        copy.close()
-        assert ours.recv(1) == b""
-        ours.close()
-
-
-@contextmanager
-def connected_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    with socket.create_server(("127.0.0.1", 0)) as listener, connected_socket(listener.getsockname()) as client:
-        accepted, _ = listener.accept()
-        with accepted:
-            yield client, accepted
-
-
-def test_a_worker_that_takes_nothing_is_told_of_before_anything_waits() -> None:
-    with channels(1) as (channel, _, _):
-        sent = next(number for number in count() if not channel.send(1, {}, bytes(LARGEST_MESSAGE // 2)))
-        assert sent >= 1
-
-
-def test_messages_wait_for_the_successor_of_a_worker() -> None:
-    """The supervisor keeps both ends: the receiver may come later."""
-    ends = [Ends.make() for _ in range(2)]
-    first, second = (Loop(tick_seconds=PATIENCE, on_tick=lambda: second.stop()) for _ in range(2))  # noqa: PLW0108
-    sender = Channel(0, ends, first, Inbox(first, 1))
-    assert sender.send(1, {"n": 1}, b"octets")
-    inbox = Inbox(second, 1)
-    Channel(1, ends, second, inbox)
-    second.run()
-    assert inbox.got == [({"n": 1}, b"octets", None)]
-    first.close()
-    second.close()
-    for one in ends:
-        one.close()

@@ -10,7 +10,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -22,8 +22,10 @@ from proxy.options import Tls
 from tests.proxy.peers import (
     MakeRequest,
     Tunnel,
+    accepted_by,
     connected_socket,
     echo,
+    exchange_unevenly,
     listening_socket,
     receive_all,
     receive_unevenly,
@@ -67,22 +69,38 @@ def through(client: TlsClient, request: ClientConnection) -> Tunnel:
     return tunnel
 
 
+@contextmanager
+def both_ends(
+    address: tuple[str, int], tls: Tls, request: MakeRequest = socks5_request
+) -> Iterator[tuple[TlsClient, socket.socket]]:
+    """A connection through a proxy: the client's end, and the remote host's."""
+    with listening_socket() as listener, tls_connection(address, tls.certificate) as client:
+        assert not through(client, request("127.0.0.1", listener.getsockname()[1])).early
+        with accepted_by(listener) as remote:
+            yield client, remote
+
+
 @EITHER_VERSION
-def test_clients_are_served_behind_tls(proxy: RunningProxy, tls: Tls, request_: MakeRequest, echo_port: int) -> None:
-    with tls_connection(proxy.address, tls.certificate) as client:
+def test_clients_are_served_behind_tls(proxy: RunningProxy, tls: Tls, request_: MakeRequest) -> None:
+    with both_ends(proxy.address, tls, request_) as (client, remote):
         assert client.tls.version() == "TLSv1.3"
-        through(client, request_("127.0.0.1", echo_port))
-        client.sendall(b"hello")
+        exchange_unevenly(client, remote, MIB, seed=1)
         client.end()
-        assert client.recv(9) == b"hello"
-        assert client.recv(9) == b""
+        assert remote.recv(1) == b""
+        remote.shutdown(socket.SHUT_WR)
+        assert client.recv(1) == b""
         local = client.getsockname()
     line = proxy.connection(client=f"127.0.0.1:{local[1]}")
-    assert (line["up"], line["down"], line["end"]) == (5, 5, "closed")
+    assert (line["up"], line["down"], line["end"]) == (MIB, MIB, "closed")
 
 
-@pytest.mark.parametrize("octets", [0, 1, 100_000, 8 * MIB])
-def test_no_octet_is_lost_either_way_and_ends_are_passed_on(proxy: RunningProxy, tls: Tls, octets: int) -> None:
+@pytest.mark.parametrize(
+    ("octets", "request_"),
+    [(0, socks5_request), (1, socks6_request), (100_000, socks5_request), (4 * MIB, socks6_request)],
+)
+def test_no_octet_is_lost_either_way_and_ends_are_passed_on(
+    proxy: RunningProxy, tls: Tls, octets: int, request_: MakeRequest
+) -> None:
     """Each side sends, ends its direction and receives to the end, all at the same time."""
 
     def serve(connection: socket.socket) -> None:
@@ -94,11 +112,11 @@ def test_no_octet_is_lost_either_way_and_ends_are_passed_on(proxy: RunningProxy,
 
     digests: dict[str, str] = {}
     with serving(serve) as port, tls_connection(proxy.address, tls.certificate) as client:
-        tunnel = through(client, socks5_request("127.0.0.1", port))
+        tunnel = through(client, request_("127.0.0.1", port))
         with ThreadPoolExecutor(1) as pool:
-            sent = pool.submit(send_unevenly, client, octets, 3)  # type: ignore[arg-type]
+            sent = pool.submit(send_unevenly, client, octets, 3)
             sent.add_done_callback(lambda _: client.end())
-            received = receive_unevenly(client, 4, tunnel.early)  # type: ignore[arg-type]
+            received = receive_unevenly(client, 4, tunnel.early)
             client_sent = sent.result()
     assert digests == {"server sent": received, "server received": client_sent}
 
@@ -109,19 +127,22 @@ def test_a_slow_reader_costs_little_memory_and_loses_nothing(proxy: RunningProxy
     stuck, digests = threading.Event(), []
 
     def serve(connection: socket.socket) -> None:
-        digests.append(send_unevenly(_Watched(connection, stuck), octets, 5))  # type: ignore[arg-type]
+        digests.append(send_unevenly(_Watched(connection, stuck), octets, 5))
         connection.shutdown(socket.SHUT_WR)
-        connection.recv(1)
+        said.append(receive_unevenly(connection, 8))
 
+    said: list[str] = []
     with serving(serve) as port, tls_connection(proxy.address, tls.certificate) as client:
         tunnel = through(client, socks5_request("127.0.0.1", port))
         before = resident(proxy.workers[0])
         assert stuck.wait(PATIENCE)
         assert resident(proxy.workers[0]) - before < 4 * MIB
-        received = receive_unevenly(client, 6, tunnel.early)  # type: ignore[arg-type]
+        received = receive_unevenly(client, 6, tunnel.early)
+        sent = send_unevenly(client, MIB, 9)
         client.end()
         assert client.recv(1) == b""
     assert [received] == digests
+    assert [sent] == said
 
 
 class _Watched:
@@ -130,6 +151,9 @@ class _Watched:
     def __init__(self, connection: socket.socket, stuck: threading.Event) -> None:
         self._connection = connection
         self._stuck = stuck
+
+    def recv(self, most: int) -> bytes:
+        return self._connection.recv(most)
 
     def sendall(self, octets: bytes) -> None:
         timer = threading.Timer(0.5, self._stuck.set)
@@ -307,21 +331,20 @@ def test_draining_has_a_deadline(tls: Tls, echo_port: int) -> None:
         assert proxy.wait() == 0
 
 
-def test_connections_may_end_while_the_proxy_drains(tls: Tls, echo_port: int) -> None:
-    with RunningProxy(*arguments(tls)) as proxy, tls_connection(proxy.address, tls.certificate) as client:
-        through(client, socks5_request("127.0.0.1", echo_port))
+def test_connections_may_end_while_the_proxy_drains(tls: Tls) -> None:
+    with RunningProxy(*arguments(tls)) as proxy, both_ends(proxy.address, tls, socks6_request) as (client, remote):
         proxy.signal(signal.SIGTERM)
-        client.sendall(b"while draining")
+        exchange_unevenly(client, remote, MIB, seed=10)
         client.end()
-        assert client.recv(14) == b"while draining"
+        assert remote.recv(1) == b""
+        remote.shutdown(socket.SHUT_WR)
         assert client.recv(1) == b""
         assert proxy.wait() == 0
 
 
 def test_a_certificate_that_is_replaced_is_shown_after_a_reload(tmp_path: Path, echo_port: int) -> None:
     first = certify(tmp_path)
-    with RunningProxy(*arguments(first)) as proxy, tls_connection(proxy.address, first.certificate) as old:
-        through(old, socks5_request("127.0.0.1", echo_port))
+    with RunningProxy(*arguments(first)) as proxy, both_ends(proxy.address, first) as (old, remote):
         shown = old.tls.getpeercert(True)
         certify(tmp_path)
         proxy.signal(signal.SIGHUP)
@@ -329,17 +352,14 @@ def test_a_certificate_that_is_replaced_is_shown_after_a_reload(tmp_path: Path, 
         with tls_connection(proxy.address, first.certificate) as client:
             assert client.tls.getpeercert(True) != shown
             through(client, socks5_request("127.0.0.1", echo_port))
-        old.sendall(b"still there")
-        assert old.recv(11) == b"still there"
+        exchange_unevenly(old, remote, MIB, seed=11)
 
 
 def test_out_of_descriptors_it_goes_on_with_those_it_has(tls: Tls, echo_port: int) -> None:
     with RunningProxy(*arguments(tls), nofile=64) as proxy, ExitStack() as held:
-        first = held.enter_context(tls_connection(proxy.address, tls.certificate))
-        through(first, socks5_request("127.0.0.1", echo_port))
+        first, remote = held.enter_context(both_ends(proxy.address, tls))
         waiting = [held.enter_context(connected_socket(proxy.address)) for _ in range(40)]
-        first.sendall(b"still relayed")
-        assert first.recv(13) == b"still relayed"
+        exchange_unevenly(first, remote, MIB, seed=12)
         for sock in waiting:
             sock.close()
         with tls_connection(proxy.address, tls.certificate) as client:
