@@ -23,7 +23,7 @@ from tests.lab.host_state import network_state, wait_for_links, wait_until
 from tests.lab.testbed.inside import open_socket
 from tests.lab.wire import wire
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.slow]
 
 WIFI, PHONE = tap_plans(2)
 SERVER = "198.51.100.8"

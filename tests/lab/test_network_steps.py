@@ -14,7 +14,7 @@ from lab.steps import NftTable, Route, RoutingRule, Sysctl, Tap, step_from_recor
 from lab.steps.base import Step
 from tests.lab.host_state import network_state, wait_for_links
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.slow]
 
 TABLE = "table inet mpsocks-nat-0 { chain forward { type filter hook forward priority filter; counter drop; }; }"
 

@@ -30,6 +30,7 @@ from tests.proxy.running import LOOPBACK, ONE_WORKER, PATIENCE, RunningProxy
 from tests.proxy.tls_client import certify
 from tests.proxy.waiting import eventually
 
+pytestmark = pytest.mark.slow
 GREETING = bytes.fromhex("050100")
 METHOD = bytes.fromhex("0500")
 TWO_WORKERS = ("serve", "--listen", "127.0.0.1:0", "--workers", "2", *LOOPBACK)

@@ -26,7 +26,7 @@ from tests.proxy.namespaces import socket_in
 from tests.proxy.peers import Tunnel, receive_all, socks6_request
 from tests.proxy.running import LOOPBACK, PATIENCE, RunningProxy
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.slow]
 
 CLIENT, REMOTE, BOTH = Leg.CLIENT_PROXY, Leg.PROXY_REMOTE, Leg.BOTH
 EITHER_FAMILY = pytest.mark.parametrize("host", ["127.0.0.1", "::1"], ids=["ipv4", "ipv6"])
