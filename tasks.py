@@ -314,7 +314,7 @@ def bench_codec(lab: Lab, json: bool = False) -> None:
 
 @lab_task(help={
     "rounds": "Rounds that count, each of every measurement; 0: as many as the bars need.",
-    "seconds": "For each measurement; 0: as long as the bars need.",
+    "seconds": "For each measurement, four times that for connections; 0: as long as the bars need.",
     "quick": "Fewer and shorter rounds, to see that it works.",
     **JSON,
 })  # fmt: skip

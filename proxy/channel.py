@@ -1,9 +1,8 @@
 """From worker to worker: a client whose SOCKSv6 session lives in another process is handed over to it.
 
 Sessions, tokens and reservations are thus kept by one process each, without locks, and survive the death of the others.
-Of wrong passwords all are told.
-Every worker has a socket that all the others may send to; the supervisor keeps both ends, so that a successor goes on
-where a dead worker left off.
+Every worker has a socket that all the others may send to, and hears there of wrong passwords, too; the supervisor keeps
+both ends, so that a successor goes on where a dead worker left off.
 """
 
 from __future__ import annotations

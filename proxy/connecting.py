@@ -142,10 +142,7 @@ class Connecting:
     def _connect_to_nameserver(self) -> None:
         """To the server that this proxy itself asks, wherever it is: rules about addresses are not meant for it."""
         session, server = self._session, self.worker.nameserver
-        permitted = self.worker.policy.decide(
-            session.peer[0], session.user, Command.CONNECT, name=None, address=None, port=session.port
-        )
-        if server is None or not permitted:
+        if server is None or not self._permits(None):
             session.refuse(ReplyCode.CONNECTION_REFUSED)
         else:
             self._early = self._front.early_data()

@@ -37,6 +37,11 @@ def datagram_socket(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
     return sock
 
 
+def port_of(sock: socket.socket) -> int:
+    port: int = sock.getsockname()[1]
+    return port
+
+
 def receive_from(sock: socket.socket) -> tuple[bytes, Endpoint]:
     data, source = sock.recvfrom(1 << 16)
     return data, source[:2]

@@ -96,6 +96,11 @@ def run_in(namespace: str, function: Callable[[], T]) -> T:
         return pool.submit(call).result()
 
 
+def with_file(file: Path, target: str) -> tuple[str, ...]:
+    """What goes before a command behind `ip netns exec`, which makes a mount namespace: it finds `file` at `target`."""
+    return ("sh", "-c", f'mount --bind "$0" {target} && exec "$@"', str(file))
+
+
 def socket_in(namespace: str, family: int, protocol: int = 0) -> socket.socket:
     """A TCP socket that belongs to another namespace."""
     return run_in(namespace, lambda: socket.socket(family, socket.SOCK_STREAM, protocol))

@@ -16,6 +16,8 @@ from itertools import cycle, islice
 from time import sleep
 from typing import Protocol
 
+import pytest
+
 from codec import socks5
 from codec.address import Address
 from codec.client import ClientConnection, Socks5Client, Socks6Client
@@ -135,6 +137,9 @@ def send_request(sock: socket.socket, client: ClientConnection) -> None:
     if isinstance(client, Socks5Client):
         client.receive(receive_exactly(sock, 2))
         sock.sendall(client.outgoing())
+
+
+EITHER_VERSION = pytest.mark.parametrize("request_", [socks5_request, socks6_request], ids=["socks5", "socks6"])
 
 
 class Tunnel:

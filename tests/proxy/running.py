@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -122,3 +123,13 @@ class RunningProxy:
                 self._news.notify_all()
         with self._news:
             self._news.notify_all()
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """What happens in the block has all happened when the process goes on."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)

@@ -8,10 +8,16 @@ import pytest
 
 from codec.reply import ReplyCode
 from tests.proxy.associations import LOOPBACK_NAME
-from tests.proxy.peers import MakeRequest, connected_socket, echo, serving, socks5_request, socks6_request, tunnel
+from tests.proxy.peers import (
+    EITHER_VERSION,
+    MakeRequest,
+    connected_socket,
+    echo,
+    serving,
+    socks6_request,
+    tunnel,
+)
 from tests.proxy.running import RunningProxy
-
-EITHER_VERSION = pytest.mark.parametrize("request_", [socks5_request, socks6_request], ids=["socks5", "socks6"])
 
 
 @pytest.fixture(scope="module")

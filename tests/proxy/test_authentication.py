@@ -39,6 +39,7 @@ from codec.socks6.options import (
 from proxy.users import Hash
 from tests.proxy.peers import connected_socket, listening_socket, receive_all, tunnel
 from tests.proxy.running import LOOPBACK, PATIENCE, RunningProxy
+from tests.proxy.users_file import users_file
 
 ALICE = UserPassword(b"alice", b"correct horse")
 WRONG = pytest.mark.parametrize(
@@ -97,9 +98,7 @@ EITHER_DRAFT = pytest.mark.parametrize("draft", [NEW, OLD], ids=["draft-11", "dr
 
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProxy]:
-    users = tmp_path_factory.mktemp("proxy") / "users"
-    users.touch(0o600)
-    users.write_text(f"alice:{Hash.of(ALICE.password)}\n")
+    users = users_file(tmp_path_factory.mktemp("proxy"), {"alice": Hash.of(ALICE.password)})
     with RunningProxy(
         *("serve", "--workers", "2", *LOOPBACK),
         *("--set", 'listen=[{address="127.0.0.1:0"},{address="127.0.0.1:0",draft="04"}]'),

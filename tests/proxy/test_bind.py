@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +33,7 @@ from tests.proxy.peers import (
     socks5_request,
     socks6_request,
 )
-from tests.proxy.running import LOOPBACK, NO_SUCH_NAME, ONE_WORKER, PATIENCE, RunningProxy
+from tests.proxy.running import LOOPBACK, NO_SUCH_NAME, ONE_WORKER, PATIENCE, RunningProxy, stopped
 from tests.proxy.waiting import eventually
 
 BIND = Command.BIND
@@ -264,16 +262,11 @@ def test_nobody_can_come_once_the_client_has_gone(proxy: RunningProxy, close: ob
 
 def test_nobody_waits_for_a_client_whose_end_came_with_its_request() -> None:
     """Of a proxy that is stopped meanwhile: both have come when it reads."""
-    with RunningProxy(*ONE_WORKER) as proxy:
-        worker = proxy.workers[0]
-        with connected_socket(proxy.address) as sock:
-            os.kill(worker, signal.SIGSTOP)
-            try:
-                sock.sendall(socks6_bind().open())
-                sock.shutdown(socket.SHUT_WR)
-            finally:
-                os.kill(worker, signal.SIGCONT)
-            proxy.connection(client=f"127.0.0.1:{sock.getsockname()[1]}", end="client closed before its peer came")
+    with RunningProxy(*ONE_WORKER) as proxy, connected_socket(proxy.address) as sock:
+        with stopped(proxy.workers[0]):
+            sock.sendall(socks6_bind().open())
+            sock.shutdown(socket.SHUT_WR)
+        proxy.connection(client=f"127.0.0.1:{sock.getsockname()[1]}", end="client closed before its peer came")
 
 
 @pytest.mark.parametrize("client", [socks5_request("127.0.0.1", 0, BIND), socks6_bind()], ids=["socks5", "socks6"])

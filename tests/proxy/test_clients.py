@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import clients
-from tests.proxy.namespaces import CLIENT_NET, GATEWAY, SERVER, Row, namespaces_in_a_row, socket_in
+from tests.proxy.namespaces import CLIENT_NET, GATEWAY, SERVER, Row, namespaces_in_a_row, socket_in, with_file
 from tests.proxy.peers import listening_socket
 from tests.proxy.running import RunningProxy
 from tests.ssh_server import ECHO_STATUS, SshServer
@@ -83,14 +83,12 @@ def test_a_browser_loads_a_page_and_all_that_belongs_to_it(row: Row, tmp_path: P
     """The browser can reach nothing but the proxy, and only the proxy knows the site's name."""
     hosts = tmp_path / "hosts"
     hosts.write_text(f"{SERVER[socket.AF_INET]} {SITE}\n")
-    # Over /etc/hosts, in the mount namespace that `ip netns exec` made for this process.
-    with_hosts = ("sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(hosts))
     address = f"{GATEWAY[socket.AF_INET]}:{PROXY_PORT}"
     with (
         socket_in(row.server, socket.AF_INET) as listener,
         RunningProxy(
             *("serve", "--listen", address, "--workers", "2", "--allow", CLIENT_NET[0]),
-            prefix=("ip", "netns", "exec", row.gateway, *with_hosts),
+            prefix=("ip", "netns", "exec", row.gateway, *with_file(hosts, "/etc/hosts")),
         ) as proxy,
     ):
         listener.bind((SERVER[socket.AF_INET], 0))

@@ -13,6 +13,7 @@ from codec.errors import RemoteProtocolError
 from codec.reply import ReplyCode
 from codec.socks6 import messages as socks6
 from tests.proxy.peers import (
+    EITHER_VERSION,
     MakeRequest,
     connected_socket,
     echo,
@@ -25,8 +26,6 @@ from tests.proxy.peers import (
     tunnel,
 )
 from tests.proxy.running import NO_SUCH_NAME, ONE_WORKER, RunningProxy
-
-EITHER_VERSION = pytest.mark.parametrize("request_", [socks5_request, socks6_request], ids=["socks5", "socks6"])
 
 
 @EITHER_VERSION

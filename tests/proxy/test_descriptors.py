@@ -19,6 +19,7 @@ from codec.socks6.stack import Leg, Parity, PortParity
 from tests.proxy.associations import datagram_socket, receive_from, socks6_association, udp_request
 from tests.proxy.footprint import descriptors, listens
 from tests.proxy.peers import (
+    EITHER_VERSION,
     MakeRequest,
     both_ends,
     connected_socket,
@@ -30,7 +31,6 @@ from tests.proxy.peers import (
 from tests.proxy.running import LOOPBACK, ONE_WORKER, RunningProxy
 from tests.proxy.waiting import eventually
 
-EITHER_VERSION = pytest.mark.parametrize("request_", [socks5_request, socks6_request], ids=["socks5", "socks6"])
 NOFILE = 64
 OCTETS = 1 << 17
 LARGEST_ASSOCIATION = 5

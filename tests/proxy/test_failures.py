@@ -15,6 +15,7 @@ from proxy.failures import REMEMBERED, WINDOW_SECONDS, Failures
 from proxy.users import Hash
 from tests.proxy.peers import connected_socket, receive_exactly
 from tests.proxy.running import LOOPBACK, RunningProxy
+from tests.proxy.users_file import users_file
 from tests.proxy.waiting import eventually
 
 HOST = "192.0.2.1"
@@ -91,9 +92,7 @@ def is_let_in(proxy: RunningProxy, password: bytes) -> bool:
 
 
 def test_every_worker_refuses_who_has_failed_at_any(tmp_path: Path) -> None:
-    users = tmp_path / "users"
-    users.touch(0o600)
-    users.write_text(f"alice:{Hash.of(b'correct horse')}\n")
+    users = users_file(tmp_path, {"alice": Hash.of(b"correct horse")})
     with RunningProxy(
         *("serve", "--listen", "127.0.0.1:0", "--workers", "2", *LOOPBACK),
         *("--set", f'clients={{networks=["127.0.0.0/8"],users="{users}",failures_per_minute=3}}'),

@@ -16,6 +16,7 @@ from codec.rfc1929 import UserPassword
 from proxy.users import Hash
 from tests.proxy.footprint import sockets
 from tests.proxy.peers import (
+    EITHER_VERSION,
     MakeRequest,
     Serve,
     both_ends,
@@ -33,9 +34,9 @@ from tests.proxy.peers import (
     wait_until_taken,
 )
 from tests.proxy.running import LOOPBACK, ONE_WORKER, PATIENCE, RunningProxy
+from tests.proxy.users_file import users_file
 from tests.proxy.waiting import eventually
 
-EITHER_VERSION = pytest.mark.parametrize("request_", [socks5_request, socks6_request], ids=["socks5", "socks6"])
 TCP_REPAIR = 19
 FLOOD = 8 << 20
 
@@ -97,9 +98,8 @@ def test_a_client_may_reset_while_its_host_is_being_reached(proxy: RunningProxy,
 @EITHER_VERSION
 def test_clients_may_reset_while_their_passwords_are_being_checked(tmp_path: Path, request_: MakeRequest) -> None:
     """One is checked at a time, which takes long for alice: those of the other clients wait then."""
-    users = tmp_path / "users"
-    users.write_text(f"alice:{Hash(bytes(16), bytes(32), n=1 << 17)}\nbob:{Hash.of(b'right')}\n")
-    users.chmod(0o600)
+    slow = Hash(bytes(16), bytes(32), n=1 << 17)
+    users = users_file(tmp_path, {"alice": slow, "bob": Hash.of(b"right")})
     with RunningProxy(*ONE_WORKER, "--set", f'clients.users="{users}"') as proxy, ExitStack() as held:
         before = sockets(proxy.workers[0])
         asking = [held.enter_context(connected_socket(proxy.address)) for _ in range(5)]

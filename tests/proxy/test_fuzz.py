@@ -44,6 +44,7 @@ from tests.proxy.peers import (
 )
 from tests.proxy.running import LOOPBACK, RunningProxy
 from tests.proxy.tls_client import certify
+from tests.proxy.users_file import users_file
 from tests.proxy.waiting import eventually
 
 pytestmark = pytest.mark.netns
@@ -116,9 +117,7 @@ def unharmed(proxy: RunningProxy) -> Iterator[None]:
 def listener(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, ...]:
     """Arguments of a proxy that demands what the parameter says."""
     if request.param == "passwords":
-        users = tmp_path / "users"
-        users.touch(0o600)
-        users.write_text(f"alice:{Hash.of(ALICE.password)}\n")
+        users = users_file(tmp_path, {"alice": Hash.of(ALICE.password)})
         return "--listen", "127.0.0.1:0", "--set", f'clients.users="{users}"'
     if request.param == "draft-04":
         return "--set", 'listen=[{address="127.0.0.1:0",draft="04"}]'

@@ -20,8 +20,9 @@ import pytest
 from codec.reply import ReplyCode
 from tests.conftest import namespace_name, namespaces
 from tests.proxy.footprint import sockets
-from tests.proxy.namespaces import run_in
+from tests.proxy.namespaces import run_in, with_file
 from tests.proxy.peers import (
+    EITHER_VERSION,
     MakeRequest,
     Tunnel,
     accepted_by,
@@ -32,7 +33,6 @@ from tests.proxy.peers import (
     receive_exactly,
     reset,
     send_request,
-    socks5_request,
     socks6_request,
 )
 from tests.proxy.running import LOOPBACK, PATIENCE, RunningProxy
@@ -40,7 +40,6 @@ from tests.proxy.waiting import eventually
 
 T = TypeVar("T")
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
-EITHER_VERSION = pytest.mark.parametrize("request_", [socks5_request, socks6_request], ids=["socks5", "socks6"])
 RESOLV_CONF = "nameserver 127.0.0.1\noptions timeout:30 attempts:1\n"
 """The C library hangs for longer than any test waits."""
 OCTETS = 1 << 17
@@ -97,8 +96,7 @@ class Place:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     file = tmp_path_factory.mktemp("etc") / "resolv.conf"
     file.write_text(RESOLV_CONF)
-    # Over the machine's own, in the mount namespace that `ip netns exec` makes for the proxy.
-    mount = ("sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', str(file))
+    mount = with_file(file, "/etc/resolv.conf")
     with namespaces() as make:
         runner = make()
         name = namespace_name(runner)

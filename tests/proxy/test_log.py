@@ -26,6 +26,7 @@ from proxy.options import LogFormat
 from proxy.users import Hash
 from tests.proxy.peers import connected_socket, receive_exactly, socks5_request, tunnel
 from tests.proxy.running import LOOPBACK, ONE_WORKER, PATIENCE, ROOT, RunningProxy
+from tests.proxy.users_file import users_file
 from tests.proxy.waiting import eventually
 
 RECORD = Record(1.5, ("192.0.2.1", 4000), "socks6", "example.com", 80, True, 1, 2, 0.25, "closed", "alice")
@@ -265,9 +266,7 @@ def test_a_person_at_a_terminal_gets_text() -> None:
 
 
 def test_a_user_is_named_when_the_password_was_right_and_the_password_never(tmp_path: Path, echo_port: int) -> None:
-    users = tmp_path / "users"
-    users.write_text(f"alice:{Hash.of(b'correct horse')}\n")
-    users.chmod(0o600)
+    users = users_file(tmp_path, {"alice": Hash.of(b"correct horse")})
     request = socks5.Request(Command.CONNECT, Address.of("127.0.0.1"), echo_port)
     with RunningProxy(*ONE_WORKER, "--set", f'clients.users="{users}"') as proxy:
         with tunnel(proxy.address, Socks5Client(request, UserPassword(b"alice", b"correct horse"))):

@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-import signal
 import socket
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -18,6 +16,7 @@ from codec.errors import NEED_DATA
 from codec.reply import ReplyCode
 from tests.proxy.footprint import memory
 from tests.proxy.peers import (
+    EITHER_VERSION,
     MakeRequest,
     both_ends,
     carry_unevenly,
@@ -34,9 +33,8 @@ from tests.proxy.peers import (
     tunnel,
     wait_until_taken,
 )
-from tests.proxy.running import ONE_WORKER, PATIENCE, RunningProxy
+from tests.proxy.running import ONE_WORKER, PATIENCE, RunningProxy, stopped
 
-EITHER_VERSION = pytest.mark.parametrize("request_", [socks5_request, socks6_request], ids=["socks5", "socks6"])
 PIECE = 1 << 16
 UNEVEN = 1 << 20
 BULK = 8 << 20
@@ -169,16 +167,6 @@ def test_what_came_before_a_reset_arrives(proxy: RunningProxy) -> None:
             assert got == answer[: len(got)]
             line = proxy.connection(client=f"127.0.0.1:{t.socket.getsockname()[1]}")
         assert (line["down"], line["end"]) == (len(answer), "remote reset")
-
-
-@contextmanager
-def stopped(pid: int) -> Iterator[None]:
-    """What happens in the block has all happened when the process goes on."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def test_without_a_pipe_to_be_had_bulk_arrives_and_ends() -> None:

@@ -34,6 +34,7 @@ from tests.proxy.peers import (
     tunnel,
 )
 from tests.proxy.running import PATIENCE, RunningProxy
+from tests.proxy.users_file import users_file
 from tests.proxy.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -159,8 +160,7 @@ def test_users_may_change(tmp_path: Path, echo_port: int) -> None:
     users = tmp_path / "users"
 
     def write(name: str) -> None:
-        users.write_text(f"{name}:{Hash.of(b'secret')}\n")
-        users.chmod(0o600)
+        users_file(tmp_path, {name: Hash.of(b"secret")})
 
     def served(name: bytes) -> bool:
         request = socks5.Request(Command.CONNECT, Address.of("127.0.0.1"), echo_port)

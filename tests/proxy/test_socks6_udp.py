@@ -18,6 +18,7 @@ from tests.proxy.associations import (
     Socks6Association,
     datagram_socket,
     nothing_has_come,
+    port_of,
     receive_from,
     socks6_association,
     udp_request,
@@ -35,11 +36,6 @@ to be among them."""
 def remote() -> Iterator[socket.socket]:
     with datagram_socket() as sock:
         yield sock
-
-
-def port_of(sock: socket.socket) -> int:
-    port: int = sock.getsockname()[1]
-    return port
 
 
 def send(association: Socks6Association, transport: str, host: str, port: int, data: bytes = b"") -> None:

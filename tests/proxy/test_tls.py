@@ -20,6 +20,7 @@ from codec.errors import RemoteProtocolError
 from codec.reply import ReplyCode
 from proxy.options import Tls
 from tests.proxy.peers import (
+    EITHER_VERSION,
     MakeRequest,
     Tunnel,
     accepted_by,
@@ -39,7 +40,6 @@ from tests.proxy.running import LOOPBACK, PATIENCE, RunningProxy
 from tests.proxy.tls_client import TlsClient, certify, tls_connection
 from tests.proxy.waiting import eventually
 
-EITHER_VERSION = pytest.mark.parametrize("request_", [socks5_request, socks6_request], ids=["socks5", "socks6"])
 MIB = 1 << 20
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from codec.address import Address
 from codec.socks6.udp import AssociationConfirmation, Datagram
-from tests.proxy.associations import Socks6Association, datagram_socket, receive_from, socks6_association
+from tests.proxy.associations import Socks6Association, datagram_socket, port_of, receive_from, socks6_association
 from tests.proxy.peers import listening_socket, receive_all
 from tests.proxy.running import LOOPBACK, ONE_WORKER, RunningProxy
 
@@ -23,11 +23,6 @@ TWO_WORKERS = ("serve", "--listen", "127.0.0.1:0", "--workers", "2", *LOOPBACK)
 def remote() -> Iterator[socket.socket]:
     with datagram_socket() as sock:
         yield sock
-
-
-def port_of(sock: socket.socket) -> int:
-    port: int = sock.getsockname()[1]
-    return port
 
 
 def confirmed(association: Socks6Association) -> bool:

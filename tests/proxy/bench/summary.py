@@ -16,7 +16,7 @@ from rich.table import Table
 from lab.templates import render
 from tests.proxy.bench.bars import BARS, median_of, ratio_of
 from tests.proxy.bench.contenders import DANTE, DIRECT, Contender
-from tests.proxy.bench.rounds import Metric, Round
+from tests.proxy.bench.rounds import LASTING, Metric, Round
 
 CHART = Path(__file__).with_name("chart.svg.j2")
 CHARTED = (
@@ -37,7 +37,7 @@ class Summary:
     contenders: tuple[Contender, ...]
     rounds: tuple[Round, ...]
     seconds: float
-    """Of each measurement."""
+    """Of each measurement but that of connections, which takes `LASTING` times as long."""
     load_average: float = 0.0
     """Processes that wanted a processor in the minute before: those of others."""
 
@@ -93,7 +93,8 @@ class Summary:
 
     def _caption(self) -> str:
         return (
-            f"Medians of {len(self.rounds)} rounds of {self.seconds:g} s on {os.cpu_count()} processors; "
+            f"Medians of {len(self.rounds)} rounds of {self.seconds:g} s ({self.seconds * LASTING:g} s for connections) "
+            f"on {os.cpu_count()} processors; "
             f"in brackets the median ratio to {self.reference.title}"
         )
 
