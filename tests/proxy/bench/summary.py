@@ -92,9 +92,9 @@ class Summary:
         return render(CHART, autoescape=True, panels=panels, caption=self._caption())
 
     def _caption(self) -> str:
+        lasting = f"{self.seconds:g} s ({self.seconds * LASTING:g} s for connections)"
         return (
-            f"Medians of {len(self.rounds)} rounds of {self.seconds:g} s ({self.seconds * LASTING:g} s for connections) "
-            f"on {os.cpu_count()} processors; "
+            f"Medians of {len(self.rounds)} rounds of {lasting} on {os.cpu_count()} processors; "
             f"in brackets the median ratio to {self.reference.title}"
         )
 
