@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from lab.runner import Runner
@@ -113,6 +114,10 @@ class Capture(Step):
     def is_listening(self, host: Runner, seconds: float) -> bool:
         """Whether it captures by now, waiting up to `seconds` for it to begin."""
         return host.probe(*self._script(IS_LISTENING, str(int(seconds * LOOKS_A_SECOND)))).ok
+
+    def fetch(self, host: Runner, local: Path) -> None:
+        """Copy the file to this host, for its owner only."""
+        host.change("sh", "-c", 'umask 077 && exec "$@" >"$0"', local, *self._argv("cat", self.path))
 
     def said(self, host: Runner) -> str:
         """What tcpdump has said so far; nothing while it has not made its file."""
