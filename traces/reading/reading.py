@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lab.errors import BadInputError
-from traces.reading import pcap
-from traces.reading.packets import Packets
+from traces.reading import pcap, pcapng
+from traces.reading.packets import Packets, Register
 from traces.reading.segments import Segments
 from traces.reading.stream import Stream, Window
 from traces.reading.tally import Tally
@@ -62,13 +62,18 @@ class Reading:
         with file:
             stream = Stream(file)
             window = Window(stream)
-            start = bytes(window.octets[window.at : window.at + MAGIC]) if window.has(MAGIC) else b""
-            format_ = pcap.find_format(start) if start else None
-            if format_ is None:
-                raise _no_capture(path, start)
-            yield from pcap.PcapReader(window, format_, tally, register("", 0)).pieces(self._most)
+            yield from self._pieces(path, window, tally, register)
             if stream.trouble:
                 tally.say(stream.trouble)
+
+    def _pieces(self, path: Path, window: Window, tally: Tally, register: Register) -> Iterator[Packets]:
+        start = bytes(window.octets[window.at : window.at + MAGIC]) if window.has(MAGIC) else b""
+        if start == pcapng.MAGIC:
+            return pcapng.PcapngReader(window, tally, register).pieces(self._most)
+        format_ = pcap.find_format(start) if start else None
+        if format_ is None:
+            raise _no_capture(path, start)
+        return pcap.PcapReader(window, format_, tally, register("", 0)).pieces(self._most)
 
 
 def read_captures(paths: Sequence[Path], *, piece_packets: int = PIECE_PACKETS) -> Reading:

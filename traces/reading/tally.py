@@ -16,6 +16,7 @@ class Oddity(Enum):
     ODD_RECORD = "an impossible time or length in its record: the file may be damaged there"
     NO_TIME = "no time: taken as 1970"
     NO_INTERFACE = "an interface that the file does not describe: left out"
+    TOO_LONG = "longer than the block that holds it: left out"
     UNKNOWN_LINK = "a link layer that is not understood: left out"
     CUT_HEADERS = "ends within its headers: left out"
     MALFORMED = "IP or TCP header lengths that cannot be: left out"
