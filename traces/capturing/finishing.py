@@ -34,7 +34,7 @@ def finish(lab: Lab, taken: Taken, looks: dict[str, Look]) -> Captured:
         _outcome(source, packets.get(number, 0), counts[number], looks[source.machine.name].counters, after)
         for number, source in enumerate(taken.sources)
     )
-    told = [*problems, *warnings(outcomes, taken.lost, tuple(path.stem for path in merged.damaged))]
+    told = (*problems, *merged.warnings, *warnings(outcomes, taken.lost))
     if not taken.request.keep:
         for file in files:
             file.unlink(missing_ok=True)
@@ -47,7 +47,7 @@ def finish(lab: Lab, taken: Taken, looks: dict[str, Look]) -> Captured:
         seconds=(taken.ended - taken.started) / 1e9,
         exit_code=taken.exit_code,
         interfaces=outcomes,
-        warnings=tuple(told),
+        warnings=told,
     )
     write_manifest(taken.folder, _manifest(lab, taken, captured, looks))
     return captured
