@@ -83,7 +83,7 @@ def machines_of(sources: Iterable[Source]) -> list[Machine]:
 
 def _sources(lab: Lab, machine: Machine, names: tuple[str, ...], request: Request) -> Iterator[Source]:
     expression = _without_control(request.expression) if machine.folder else request.expression
-    if lab.host.dry and machine.folder:
+    if lab.host.dry and machine.through:
         yield from (Source(machine, name, expression) for name in names)
         return
     with machine.reach() as runner:
