@@ -95,7 +95,7 @@ def test_a_command_is_interrupted_with_the_capture(lab: Lab, tmp_path: Path) -> 
         task.knock()
         task.process.send_signal(signal.SIGINT)
         out, _ = task.process.communicate()
-    assert task.process.returncode == 7
+    assert task.process.returncode == 7, task.said
     assert json.loads(out)["exit_code"] == 7
     assert len(frames(task.folder / "capture.pcapng", "frame.number")) == 2
     assert not processes(task.namespace)
