@@ -17,15 +17,13 @@ from traces.mptcp.model import (
     DataAcks,
     Direction,
     Event,
-    EventKind,
     Int64,
     Mappings,
-    MapKind,
     Proof,
     RttSamples,
     Volume,
 )
-from traces.mptcp.octets import count_octets
+from traces.mptcp.octets import delivered
 from traces.mptcp.rtt import Samples
 from traces.mptcp.streams import Streams
 from traces.mptcp.subflows import Members, build_subflow
@@ -80,29 +78,36 @@ class _Builder:
         self.acks = _Rows(evidence.acks.stream >> 1, count)
         self.rtts = _Rows(connection[evidence.rtts.row], count)
         self.kinds = by_kind(flows, streams, evidence.data)
-        self.octets = count_octets(flows, streams, drafts, evidence.maps, evidence.chunks, evidence.ends)
+        self.members = _Rows(np.where(connection >= 0, self.table.flow, -1), len(flows.flows))
 
     def build(self, number: int, doubts: list[str]) -> Connection:
         draft, evidence, streams = self.drafts[number], self.evidence, self.evidence.streams
         rows = self.rows.of(number)
         started, ended = int(self.table.time[rows[0]]), int(self.table.time[rows[-1]])
         rtts = self._rtts(number)
-        members = Members(evidence.flows, streams, self.kinds, rtts, evidence.interfaces)
+        flow_rows = [self.members.of(flow) for flow in draft.members]
+        members = Members(evidence.flows, streams, flow_rows, self.kinds, rtts, evidence.interfaces)
         subflows = tuple(
             build_subflow(members, at, flow, draft, evidence.handshakes[flow]) for at, flow in enumerate(draft.members)
         )
-        fallback = find_fallback(evidence.flows, evidence.handshakes, streams, evidence.maps, draft)
+        first = draft.members[0]
+        fallback = find_fallback(
+            evidence.flows, evidence.handshakes[first], streams, evidence.maps, draft, flow_rows[0]
+        )
+        octets = delivered(
+            evidence.flows, streams, number, draft, evidence.ends, flow_rows[0] if fallback else flow_rows[0][:0]
+        )
         keys = [key.hex() if key else "" for key in draft.keys]
         tokens = ["" if token is None else f"{token:08x}" for token in draft.tokens]
         initial = [draft.initial_dsn(direction) for direction in Direction]
-        doubts += [f"connection {number}: {doubt}" for doubt in self.octets.doubts[number]]
+        doubts += [f"connection {number}: {doubt}" for doubt in octets.doubts]
         events = evidence.events[number]
         if fallback:
             events = sorted([*events, fallback.event], key=lambda event: event.time)
         return Connection(
             id=number, version=draft.version, client_key=keys[0], server_key=keys[1],
             client_token=tokens[0], server_token=tokens[1], tokens=self._tokens(number, draft),
-            initial_dsn=(initial[0], initial[1]), bytes=self.octets.volumes[number],
+            initial_dsn=(initial[0], initial[1]), bytes=octets.volume,
             reinjected=Volume(sum(one.reinjected.c2s for one in subflows), sum(one.reinjected.s2c for one in subflows)),
             duration=(ended - started) / 1e9,
             checksums=draft.initial is not None and any(evidence.handshakes[draft.initial].checksums),
@@ -113,8 +118,11 @@ class _Builder:
     def _tokens(self, number: int, draft: Draft) -> Proof:
         """The hash that makes the token makes the initial DSN as well, so that the first mapping proves it."""
         maps, streams = self.evidence.maps, self.evidence.streams
-        first = np.flatnonzero((maps.ssn == 1) & (self.table.flow[maps.row] == draft.initial) & ~maps.fin) \
-            if draft.initial is not None else np.zeros(0, np.int64)
+        first = (
+            np.flatnonzero((maps.ssn == 1) & (self.table.flow[maps.row] == draft.initial) & ~maps.fin)
+            if draft.initial is not None
+            else np.zeros(0, np.int64)
+        )
         first = first[streams.known[streams.of_row[maps.row[first]]]]
         if len(first) and np.any(maps.position[first] != 1):
             return Proof.WRONG

@@ -103,7 +103,7 @@ def lay_out(flows: Flows, streams: Streams, maps: Maps) -> Chunks:
     end = start + table.payload[rows]
     own = np.full(len(table), -1, np.int64)
     own[maps.row] = np.arange(len(maps.row))
-    side = (table.flow * np.int64(2) + table.direction)
+    side = table.flow * np.int64(2) + table.direction
     lookup = _Lookup(maps, side[maps.row])
     chosen = own[rows]
     chosen = np.where((chosen >= 0) & lookup.covers(chosen, start), chosen, -1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,7 +45,11 @@ def find_fallback(
         ]  # fmt: skip
         return fallback("infinite mapping after MP_FAIL" if failed else "infinite mapping", int(infinite[0]))
     payload = rows[table.payload[rows] > 0]
-    if not len(payload) or np.any(np.isin(table.flow[table.dss.row], draft.members)) or np.any(table.flow[maps.row] == draft.initial):
+    if (
+        not len(payload)
+        or np.any(np.isin(table.flow[table.dss.row], draft.members))
+        or np.any(table.flow[maps.row] == draft.initial)
+    ):
         return None
     third = rows[(table.direction[rows] == 0) & (table.flags[rows] & (SYN | ACK) == ACK)]
     if handshake.confirmed is None and len(third):

@@ -129,5 +129,7 @@ def _warn_of_twins(found: Membership) -> None:
     for draft in found.drafts:
         keys = tuple(draft.keys)
         if None not in keys and keys in seen:
-            found.warnings.append(f"keys {keys[0]!r} are those of another connection, too: seen before and after a NAT?")
+            found.warnings.append(
+                f"keys {keys[0]!r} are those of another connection, too: seen before and after a NAT?"
+            )
         seen.add(keys)

@@ -92,7 +92,9 @@ class Gatherer:
         self._checked |= bool(dss.checked.any()) or any(
             option.subtype == Subtype.MP_CAPABLE and len(option.octets) == LONGEST_WITH_CHECKSUM for option in options
         )
-        sums, whole = payload_sums(piece) if self._checked else (np.zeros(len(piece), np.uint16), np.zeros(len(piece), bool))
+        sums, whole = (
+            payload_sums(piece) if self._checked else (np.zeros(len(piece), np.uint16), np.zeros(len(piece), bool))
+        )
         flow, direction = self._intern(piece)
         self.pieces.append(
             Table(
@@ -119,8 +121,13 @@ class Gatherer:
         numbers = np.empty(len(first), np.int32)
         senders = np.empty(len(first), np.uint64)
         for at, row in enumerate(first):
-            one, other = _endpoint(piece.source, piece.source_port, row), _endpoint(piece.destination, piece.destination_port, row)
-            pair = (one, other) if (one.high, one.low, one.port) <= (other.high, other.low, other.port) else (other, one)
+            one, other = (
+                _endpoint(piece.source, piece.source_port, row),
+                _endpoint(piece.destination, piece.destination_port, row),
+            )
+            pair = (
+                (one, other) if (one.high, one.low, one.port) <= (other.high, other.low, other.port) else (other, one)
+            )
             numbers[at] = self._flows.setdefault(pair, len(self._flows))
             senders[at] = source[row] if pair[0] == one else destination[row]
         return numbers[inverse], (source != senders[inverse]).astype(np.uint8)
@@ -189,7 +196,9 @@ def _concatenated(pieces: list[Table], pairs: tuple[tuple[Endpoint, Endpoint], .
 
 def _hash(address: UInt64, port: UInt16) -> UInt64:
     with np.errstate(over="ignore"):
-        mixed = address[:, 0] * np.uint64(_MIX[0]) ^ (address[:, 1] + port.astype(np.uint64) * np.uint64(_MIX[1])) * np.uint64(_MIX[2])
+        mixed = address[:, 0] * np.uint64(_MIX[0]) ^ (
+            address[:, 1] + port.astype(np.uint64) * np.uint64(_MIX[1])
+        ) * np.uint64(_MIX[2])
         mixed ^= mixed >> np.uint64(29)
         mixed *= np.uint64(_MIX[3])
         return mixed ^ mixed >> np.uint64(32)
