@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from traces.reading.link import Network
 from traces.reading.octets import big16, big32, take
@@ -37,7 +38,9 @@ class Datagrams:
     end: Int64
     """Where it would end there if nothing had been cut."""
 
-    def __getitem__(self, which: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> Datagrams:
+    def __getitem__(self, which: NDArray[np.bool_]) -> Datagrams:
+        if which.all():  # as is usual: nothing to copy
+            return self
         return Datagrams(*(getattr(self, name)[which] for name in self.__slots__))
 
 
@@ -107,7 +110,7 @@ def _ipv6(packets: Packets, rows: Int64, at: Int64, tally: Tally) -> Datagrams:
     tally.note_where(Oddity.CUT_HEADERS, number, cut)
     tally.note_where(Oddity.MALFORMED, number, malformed)
     tally.note_where(Oddity.FRAGMENT, number, later & ~cut)
-    addresses = np.ascontiguousarray(header[:, 8:40]).view(">u8").astype(np.uint64)
+    addresses = header[:, 8:40].view(">u8").astype(np.uint64)
     found = Datagrams(
         row=rows,
         family=np.full(len(rows), 6, np.uint8),
@@ -120,9 +123,7 @@ def _ipv6(packets: Packets, rows: Int64, at: Int64, tally: Tally) -> Datagrams:
     return found[(protocol == TCP) & ~cut & ~later]
 
 
-def _extensions(
-    octets: UInt8, at: Int64, protocol: UInt8, end: Int64
-) -> tuple[Int64, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]:
+def _extensions(octets: UInt8, at: Int64, protocol: UInt8, end: Int64) -> tuple[Int64, NDArray[np.bool_]]:
     """Octets up to behind the extension headers, and which packets are later fragments; `protocol` becomes the last."""
     size, later = np.full(len(at), IPV6_HEADER, np.int64), np.zeros(len(at), np.bool_)
     for _ in range(DEEPEST):

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from traces.reading.octets import big16, take
 from traces.reading.packets import Packets
@@ -25,8 +24,6 @@ DEEPEST = 8
 """Tags that a packet may have one in the other."""
 FAMILIES_IPV6 = (10, 24, 28, 30)
 """AF_INET6 on Linux, NetBSD and OpenBSD, FreeBSD, and macOS; AF_INET is 2 everywhere."""
-
-Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,13 +47,13 @@ def find_network(packets: Packets, tally: Tally) -> Network:
         rows = packets.link == link
         decode = DECODERS.get(int(link))
         if decode is None:
-            tally.note(Oddity.UNKNOWN_LINK, packets.number[rows])
+            tally.note(Oddity.UNKNOWN_LINK, packets.number[rows], str(link))
         else:
             at[rows], kinds[rows] = decode(packets.octets, packets.at[rows])
     end = packets.at + packets.captured
     at = _untagged(packets.octets, at, kinds, end)
     family = np.where(kinds == TYPE_IPV4, 4, np.where(kinds == TYPE_IPV6, 6, 0)).astype(np.uint8)
-    cut = at > end
+    cut = (at > end) | (packets.captured == 0)
     tally.note_where(Oddity.CUT_HEADERS, packets.number, cut)
     family[cut] = 0
     return Network(at, family)

@@ -22,11 +22,11 @@ def take(octets: UInt8, at: Int64, width: int) -> UInt8:
 
 def big16(rows: UInt8, column: int) -> UInt16:
     """The number in network byte order in these two columns of rows from `take`."""
-    return np.ascontiguousarray(rows[:, column : column + 2]).view(">u2")[:, 0].astype(np.uint16)
+    return rows[:, column : column + 2].view(">u2")[:, 0].astype(np.uint16)
 
 
 def big32(rows: UInt8, column: int) -> UInt32:
-    return np.ascontiguousarray(rows[:, column : column + 4]).view(">u4")[:, 0].astype(np.uint32)
+    return rows[:, column : column + 4].view(">u4")[:, 0].astype(np.uint32)
 
 
 def numbers(rows: UInt8, order: str) -> UInt32:

@@ -6,15 +6,22 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lab.errors import BadInputError
-from traces.reading import pcap
-from traces.reading.packets import Packets
+from traces.reading import pcap, pcapng
+from traces.reading.packets import Packets, Register
 from traces.reading.segments import Segments
 from traces.reading.stream import Stream, Window
 from traces.reading.tally import Tally
 from traces.reading.tcp import segments
 
-PIECE_PACKETS = 1 << 17
+PIECE_PACKETS = 1 << 15  # their columns stay in the processor's cache
 MAGIC = 4
+MOST_INTERFACES = 0xFFFF
+OTHER_FORMATS = {
+    b"\xa1\xb2\xcd\x34": "it is of the modified pcap format (Kuznetzov's), whose records differ",
+    b"\xa1\xe2\xcb\x12": "it is of the pcap format of NetScout or IXIA, whose records differ",
+    b"snoo": "it is of the snoop format (RFC 1761)",
+}
+"""By the first four octets, in either order."""
 COMPRESSED = (".gz", ".zst")
 
 
@@ -51,8 +58,8 @@ class Reading:
 
         def register(name: str, before: int) -> int:
             if (name, before) not in known:
-                known[name, before] = len(self.interfaces)
-                self.interfaces.append(name or _stem(path))
+                known[name, before] = min(len(self.interfaces), MOST_INTERFACES)
+                self.interfaces[known[name, before] :] = [name or _stem(path)]
             return known[name, before]
 
         try:
@@ -62,13 +69,18 @@ class Reading:
         with file:
             stream = Stream(file)
             window = Window(stream)
-            start = bytes(window.octets[window.at : window.at + MAGIC]) if window.has(MAGIC) else b""
-            format_ = pcap.find_format(start) if start else None
-            if format_ is None:
-                raise _no_capture(path, start)
-            yield from pcap.PcapReader(window, format_, tally, register("", 0)).pieces(self._most)
+            yield from self._pieces(path, window, tally, register)
             if stream.trouble:
                 tally.say(stream.trouble)
+
+    def _pieces(self, path: Path, window: Window, tally: Tally, register: Register) -> Iterator[Packets]:
+        start = bytes(window.octets[window.at : window.at + MAGIC]) if window.has(MAGIC) else b""
+        if start == pcapng.MAGIC:
+            return pcapng.PcapngReader(window, tally, register).pieces(self._most)
+        format_ = pcap.find_format(start) if start else None
+        if format_ is None:
+            raise _no_capture(path, start)
+        return pcap.PcapReader(window, format_, tally, register("", 0)).pieces(self._most)
 
 
 def read_captures(paths: Sequence[Path], *, piece_packets: int = PIECE_PACKETS) -> Reading:
@@ -81,8 +93,9 @@ def _stem(path: Path) -> str:
 
 
 def _no_capture(path: Path, start: bytes) -> BadInputError:
+    why = next((kind for magic, kind in OTHER_FORMATS.items() if start in (magic, magic[::-1])), "")
     return BadInputError(
-        f"{path} is not a capture file",
-        why=f"it begins with {start.hex() or 'nothing'}",
-        hint="pcap and pcapng are understood, also compressed with gzip or zstd",
+        f"{path} is not a capture file that is understood",
+        why=why or f"it begins with {start.hex() or 'nothing'}",
+        hint="Wireshark's editcap makes pcapng of many formats: editcap FILE FILE.pcapng",
     )

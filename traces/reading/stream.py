@@ -18,7 +18,7 @@ ZSTD_SKIPPABLE = b"\x2a\x4d\x18"
 CHUNK = 1 << 16
 # An input of this size gives at most 128 MiB, a block of 128 KiB for each four octets.
 ZSTD_CHUNK = 1 << 12
-WINDOW = 1 << 23
+WINDOW = 1 << 22
 
 
 class Stream:
