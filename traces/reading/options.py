@@ -29,7 +29,7 @@ def find_mptcp(octets: UInt8, length: Int64) -> tuple[MptcpOptions, NDArray[np.b
     row = np.flatnonzero(length > 0)
     at = row * LONGEST_OPTIONS
     end = at + length[row]
-    at += _leading_timestamps(octets[row], length[row])
+    at += leading_timestamps(octets[row], length[row])
     while len(row):
         kind, size = flat[at], flat[at + 1]
         single = kind == NO_OPERATION
@@ -44,7 +44,7 @@ def find_mptcp(octets: UInt8, length: Int64) -> tuple[MptcpOptions, NDArray[np.b
     return _columns(flat, found), malformed
 
 
-def _leading_timestamps(octets: UInt8, length: Int64) -> Int64:
+def leading_timestamps(octets: UInt8, length: Int64) -> Int64:
     """How many octets the two paddings and the timestamps take with which most segments begin (RFC 7323 appendix A)."""
     usual = (octets[:, :4].view(">u4")[:, 0] == USUAL_TIMESTAMPS) & (length >= LENGTH_TIMESTAMPS)
     return np.where(usual, LENGTH_TIMESTAMPS, 0)
