@@ -62,11 +62,13 @@ def find_members(flows: Flows, handshakes: Sequence[Handshake], signalled: froze
             found.warnings.append(f"{flow}: MPTCP without its handshake; keys and tokens are not known")
             found.drafts.append(_begun(number, handshake))
         else:
+            if number in signalled:
+                found.warnings.append(f"{flow}: has DSS options, though its handshake did not agree to MPTCP")
             _plain(found, flow, number, handshake)
     for number in joins:
         _join(found, flows, handshakes, number, number in signalled)
-    _warn_of_twins(found)
     found.drafts.sort(key=lambda draft: min(draft.members))
+    _warn_of_twins(found, flows)
     return found
 
 
@@ -123,13 +125,12 @@ def _join(found: Membership, flows: Flows, handshakes: Sequence[Handshake], numb
     found.drafts.append(draft)
 
 
-def _warn_of_twins(found: Membership) -> None:
+def _warn_of_twins(found: Membership, flows: Flows) -> None:
     """A capture on both sides of an address translator shows every connection twice."""
-    seen: set[tuple[bytes | None, ...]] = set()
+    seen: dict[tuple[bytes | None, ...], Draft] = {}
     for draft in found.drafts:
         keys = tuple(draft.keys)
         if None not in keys and keys in seen:
-            found.warnings.append(
-                f"keys {keys[0]!r} are those of another connection, too: seen before and after a NAT?"
-            )
-        seen.add(keys)
+            one, other = (flows.flows[some.members[0]] for some in (seen[keys], draft))
+            found.warnings.append(f"{one} and {other} have the same keys: one connection, before and after a NAT?")
+        seen.setdefault(keys, draft)
