@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from traces.mptcp.evidence import Evidence
-from traces.mptcp.fallback import find_fallback
+from traces.mptcp.fallback import Fallbacks
 from traces.mptcp.flows import Flow
 from traces.mptcp.membership import Draft
 from traces.mptcp.model import (
@@ -53,6 +53,9 @@ class _Builder:
         connection = streams.connection[self.table.flow]
         self.rows = _Rows(connection, count)
         self.data = _Rows(evidence.data.stream >> 1, count)
+        self.fallbacks = Fallbacks(evidence)
+        self.begins_right, self.begins_elsewhere = _beginnings(evidence)
+        self.scales = np.array([_used_scales(flow) for flow in flows.flows], np.int64).reshape(-1, 2)
         self.chunks = _Rows(connection[evidence.chunks.row], count)
         self.placed = evidence.bare[self.table.flow[evidence.chunks.row]]
         self.acks = _Rows(evidence.acks.stream >> 1, count)
@@ -71,7 +74,7 @@ class _Builder:
             build_subflow(evidence, draft, at, SubflowParts(flow_rows[at], self.kinds[flow], rtts))
             for at, flow in enumerate(draft.members)
         )
-        fallback = find_fallback(evidence, draft, flow_rows[0])
+        fallback = self.fallbacks.find(number, flow_rows[0])
         octets = delivered(evidence, number, flow_rows[0] if fallback else flow_rows[0][:0])
         keys = [key.hex() if key else "" for key in draft.keys]
         tokens = ["" if token is None else f"{token:08x}" for token in draft.tokens]
@@ -82,7 +85,7 @@ class _Builder:
             events = sorted([*events, fallback.event], key=lambda event: event.time)
         return Connection(
             id=number, version=draft.version, client_key=keys[0], server_key=keys[1],
-            client_token=tokens[0], server_token=tokens[1], tokens=self._tokens(draft),
+            client_token=tokens[0], server_token=tokens[1], tokens=self._tokens(number, draft),
             initial_dsn=(initial[0], initial[1]), bytes=octets.volume,
             reinjected=Volume(sum(one.reinjected.c2s for one in subflows), sum(one.reinjected.s2c for one in subflows)),
             duration=(ended - started) / 1e9,
@@ -92,14 +95,10 @@ class _Builder:
             mappings=self._mappings(number), acks=self._acks(number), rtts=rtts,
         )  # fmt: skip
 
-    def _tokens(self, draft: Draft) -> Proof:
-        """The hash that makes the token makes the initial DSN as well, so that the first mapping proves it."""
-        table, maps, streams = self.table, self.evidence.maps, self.evidence.streams
-        first = np.flatnonzero(maps.signalled & (maps.ssn == 1) & (maps.length > 0))
-        first = first[(table.flow[maps.row[first]] == draft.initial) & streams.known[streams.of_row[maps.row[first]]]]
-        if np.any(maps.position[first] != 1):
+    def _tokens(self, number: int, draft: Draft) -> Proof:
+        if self.begins_elsewhere[number]:
             return Proof.WRONG
-        return Proof.RIGHT if draft.was_joined or len(first) else Proof.UNKNOWN
+        return Proof.RIGHT if draft.was_joined or self.begins_right[number] else Proof.UNKNOWN
 
     def _unmapped(self, number: int) -> list[str]:
         """Payload whose mapping was lost by the capture, or on the way."""
@@ -118,8 +117,7 @@ class _Builder:
     def _acks(self, number: int) -> DataAcks:
         acks, at = self.evidence.acks, self.acks.of(number)
         row = acks.row[at]
-        scales = np.array([_used_scales(flow) for flow in self.evidence.flows.flows], np.int64)
-        scale = scales[self.table.flow[row], self.table.direction[row]]
+        scale = self.scales[self.table.flow[row], self.table.direction[row]]
         scale = np.where(self.table.flags[row] & SYN > 0, 0, scale)
         window = np.where(scale >= 0, self.table.window[row].astype(np.int64) << np.maximum(scale, 0), -1)
         return DataAcks(
@@ -145,3 +143,18 @@ def _used_scales(flow: Flow) -> tuple[int, int]:
     if None in flow.scale or not flow.syns or not flow.syn_acks:
         return -1, -1
     return int(flow.scale[0] or 0), int(flow.scale[1] or 0)
+
+
+def _beginnings(evidence: Evidence) -> tuple[Int64, Int64]:
+    """Of each connection, how many mappings say that data begin at the hash of the key, and how many elsewhere.
+
+    The hash that makes the token makes the initial DSN as well, so that the first mapping proves both.
+    """
+    maps, streams, flow = evidence.maps, evidence.streams, evidence.flows.table.flow
+    initial = np.zeros(len(evidence.flows.flows), bool)
+    initial[[draft.initial for draft in evidence.drafts if draft.initial is not None]] = True
+    first = np.flatnonzero(maps.signalled & (maps.ssn == 1) & (maps.length > 0))
+    first = first[initial[flow[maps.row[first]]] & streams.known[streams.of_row[maps.row[first]]]]
+    connection, right = streams.connection[flow[maps.row[first]]], maps.position[first] == 1
+    count = len(evidence.drafts)
+    return np.bincount(connection[right], minlength=count), np.bincount(connection[~right], minlength=count)

@@ -20,10 +20,12 @@ _FACTORS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FE
 def without_copies(table: Table) -> Table:
     """The table with each packet once. Direction 0 has to be that of who opened the connection."""
     alike = _likeness(table)
-    _, inverse, counts = np.unique(alike, return_inverse=True, return_counts=True)
-    if not np.any(counts > 1):
+    ordered = np.sort(alike)
+    several = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    if not len(several):
         return table
-    rows = np.flatnonzero(counts[inverse] > 1)
+    at = np.minimum(np.searchsorted(several, alike), len(several) - 1)
+    rows = np.flatnonzero(several[at] == alike)
     alike = alike[rows]
     anonymous = (table.identification[rows] == 0) & (table.timestamp[rows] == 0)
     alike[anonymous] += _times_seen(alike[anonymous], table, rows[anonymous])
