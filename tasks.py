@@ -30,13 +30,16 @@ from tests.codec.benchmark import run_bench
 from tests.codec.fuzz.campaign import run_fuzz
 from tests.proxy.bench.run import run_bench_proxy
 from tests.run import run_tests
+from tests.traces.bench.run import run_bench_traces
 from traces.capturing.request import Request as CaptureRequest
 from traces.capturing.run import CAPTURE_FAILED, run_capture
 from traces.check import check, rehearse
 from traces.demo import run_demo
 from traces.dissector import build_dissector as render_dissector
 from traces.dissector import install_dissector as add_dissector
+from traces.mptcp.form import as_json, as_lines
 from traces.request import make_request
+from traces.summary import parse_files, read_trace
 from traces.verdict import ERROR_CODE
 
 JSON = {"json": "Print the report as JSON."}
@@ -306,6 +309,13 @@ def capture(
             raise Exit(code=captured.exit_code)
 
 
+@lab_task(root=False, help={"file": "Capture files, separated by commas; they are read together.", **JSON})
+def mptcptrace(lab: Lab, file: str, json: bool = False) -> None:
+    """List the MPTCP connections in capture files, with their subflows and what went over each."""
+    trace = read_trace(parse_files(file), lab.progress)
+    report(as_json(trace), as_lines(trace), json)
+
+
 @lab_task(root=False, help={"output": "The file to write.", **JSON})
 def build_dissector(lab: Lab, output: str = "socks6.lua", json: bool = False) -> None:
     """Render the Wireshark dissector for SOCKSv6 from the codec's tables."""
@@ -357,6 +367,18 @@ def bench_proxy(lab: Lab, rounds: str = "0", seconds: str = "0", quick: bool = F
         raise Exit(code=summary.exit_code)
 
 
+@lab_task(help={
+    "packets": "Of the capture that is made for it; 0: a million.",
+    "rounds": "Each of every program; 0: three.",
+    **JSON,
+})  # fmt: skip
+def bench_traces(lab: Lab, packets: str = "0", rounds: str = "0", json: bool = False) -> None:
+    """Measure how fast subflows are listed, beside tshark with the same capture."""
+    summary = run_bench_traces(lab, packets=number(packets, "--packets"), rounds=number(rounds, "--rounds"))
+    if not lab.host.dry:
+        report(summary.as_json(), summary.lines(), json)
+
+
 @lab_task(help={"fast": "Only what is quick and needs no guest.", "only": "Only tests that match this expression."})
 def test(lab: Lab, fast: bool = False, only: str = "") -> None:
     """Run the tests, linters and the import contract."""
@@ -391,11 +413,13 @@ namespace = Collection(
     testbed_down,
     demo,
     capture,
+    mptcptrace,
     build_dissector,
     install_dissector,
     fuzz,
     bench_codec,
     bench_proxy,
+    bench_traces,
     test,
 )
 namespace.configure(defaults())

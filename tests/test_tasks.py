@@ -51,11 +51,13 @@ NAMES = [
     "testbed-down",
     "demo",
     "capture",
+    "mptcptrace",
     "build-dissector",
     "install-dissector",
     "fuzz",
     "bench-codec",
     "bench-proxy",
+    "bench-traces",
     "test",
 ]
 NAMESPACE = importlib.import_module("tasks").namespace
@@ -173,11 +175,13 @@ DRY = [
     ("demo",),
     ("capture", *UP, "--filter", "tcp port 80", "--for", "30s", "--", "curl", "http://203.0.113.10/"),
     ("capture", *UP, "--guest", "--server", "--json", "--keep"),
+    ("mptcptrace", "--file", "tests/captures/v1/v1_single.wlan.pcap"),
     ("build-dissector",),
     ("install-dissector",),
     ("fuzz",),
     ("bench-codec",),
     ("bench-proxy",),
+    ("bench-traces",),
     ("test", "--fast"),
 ]
 
@@ -266,6 +270,7 @@ BAD = [
     (("build-image", "--snapshot", "yesterday"), "'yesterday' is not a snapshot date"),
     (("build-kernel", "--source", "nowhere"), "'nowhere'"),
     (("build-kernel", "--fragment", "missing.config"), "missing.config"),
+    (("bench-traces", "--packets", "5"), "5 packets and 3 rounds are too few"),
     (("testbed-exec", "--", "true"), "there is no emulated internet"),
     (("capture", "--itf", "wlp1s0,wlp2s0"), "this host has no interface 'wlp2s0'"),
     (("capture",), "no interface was named"),
