@@ -50,8 +50,9 @@ def analyse(pieces: Iterable[Segments], interfaces: Sequence[str] = (), warnings
 
 
 def _bare(flows: Flows, streams: Streams, maps: Maps, drafts: Sequence[Draft]) -> Bool:
-    """Which flows began a connection that has no mapping at all."""
-    mapped = set(streams.connection[flows.table.flow[maps.row]].tolist())
+    """Which flows began a connection that has neither a mapping nor any other DSS."""
+    rows = np.concatenate((maps.row, flows.table.dss.row))
+    signalled = set(streams.connection[flows.table.flow[rows]].tolist())
     bare = np.zeros(len(flows.flows), bool)
-    bare[[draft.initial for at, draft in enumerate(drafts) if at not in mapped and draft.initial is not None]] = True
+    bare[[draft.initial for at, draft in enumerate(drafts) if at not in signalled and draft.initial is not None]] = True
     return bare
