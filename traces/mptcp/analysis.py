@@ -23,6 +23,9 @@ from traces.mptcp.table import gather
 from traces.mptcp.volumes import carried, find_ends
 from traces.reading.segments import Segments
 
+MOST_WARNINGS = 100
+"""Of one sort."""
+
 
 def analyse(pieces: Iterable[Segments], interfaces: Sequence[str] = (), warnings: Iterable[str] = ()) -> Trace:
     """The MPTCP and TCP connections in these segments, from however many files and in any order.

@@ -94,6 +94,7 @@ class Conversation:
             mine.received = peer.next_dsn
         self._clock = 1_700_000_000_000_000_000
         self._identification = 0
+        self._carried: set[tuple[int, int, int]] = set()
 
     def _peer(self) -> Peer:
         key = self.random.randbytes(8)
@@ -165,7 +166,8 @@ class Conversation:
         self._transmit(way, direction, dsn, payload, arrives=arrives)
 
     def again(self, way: Way, direction: int) -> None:
-        """The last segment once more, under the same numbers, as TCP retransmits it."""
+        """The last segment once more, under the same numbers, as TCP retransmits it: never at once."""
+        self.wait(1)
         sequence, dsn, payload = way.last[direction]
         if payload:
             self._count(self.truth.retransmitted, way, direction, len(payload))
@@ -176,12 +178,14 @@ class Conversation:
         """What was sent last over `source`, over this subflow."""
         _, dsn, payload = source.last[direction]
         if payload:
-            there = self.truth.reinjected_same if way is source else self.truth.reinjected
+            was_there = (self.ways.index(way), direction, dsn) in self._carried
+            there = self.truth.reinjected_same if was_there else self.truth.reinjected
             self._count(there, way, direction, len(payload))
             self._transmit(way, direction, dsn, payload, arrives=True)
 
     def _transmit(self, way: Way, direction: int, dsn: int, payload: bytes, *, arrives: bool) -> None:
         sequence = way.sent[direction]
+        self._carried.add((self.ways.index(way), direction, dsn))
         way.last[direction] = (sequence, dsn, payload)
         way.sent[direction] += len(payload)
         self._segment(way, direction, sequence, dsn, payload)

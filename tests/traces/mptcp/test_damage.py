@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -84,7 +85,7 @@ def json_is_whole(report: dict[str, Any]) -> bool:
     return set(report) == {"connections", "tcp_connections", "warnings"}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(conversations())
 def test_of_a_whole_capture_everything_is_known(talk: Conversation) -> None:
     trace = trace_of_packets(talk.packets)
@@ -100,6 +101,7 @@ def test_of_a_whole_capture_everything_is_known(talk: Conversation) -> None:
     assert connection.checksums_wrong == 0
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(damages())
 def test_with_packets_missing_and_out_of_order(damage: tuple[Conversation, list[Packet]]) -> None:
@@ -108,6 +110,7 @@ def test_with_packets_missing_and_out_of_order(damage: tuple[Conversation, list[
     no_more_than_was_sent(trace, talk)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(damages())
 def test_what_is_not_known_is_warned_of(damage: tuple[Conversation, list[Packet]]) -> None:
@@ -122,7 +125,8 @@ def test_what_is_not_known_is_warned_of(damage: tuple[Conversation, list[Packet]
             assert trace.warnings
 
 
-@settings(max_examples=20, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None)
 @given(damages(), st.data())
 def test_packets_that_are_in_it_more_than_once_count_once(
     damage: tuple[Conversation, list[Packet]], data: st.DataObject
@@ -136,7 +140,8 @@ def test_packets_that_are_in_it_more_than_once_count_once(
     assert as_json(one) == as_json(other)
 
 
-@settings(max_examples=20, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None)
 @given(damages(), st.data())
 def test_apart_and_merged_are_the_same(damage: tuple[Conversation, list[Packet]], data: st.DataObject) -> None:
     """Whichever packets were captured where, and some in both places."""
@@ -157,13 +162,15 @@ def without_names(report: dict[str, Any]) -> dict[str, Any]:
     return report
 
 
-@settings(max_examples=20, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None)
 @given(conversations(), st.integers(20, 120))
 def test_packets_that_are_cut(talk: Conversation, snap_length: int) -> None:
     no_more_than_was_sent(trace_of_packets(talk.packets, snap_length=snap_length), talk)
 
 
-@settings(max_examples=20, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None)
 @given(conversations(), st.data())
 def test_a_capture_that_ends_early(talk: Conversation, data: st.DataObject) -> None:
     end = data.draw(st.integers(0, len(talk.packets)))
@@ -172,6 +179,7 @@ def test_a_capture_that_ends_early(talk: Conversation, data: st.DataObject) -> N
     assert len(trace.connections) == (1 if end >= HANDSHAKE - 1 else 0)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(conversations(), st.data())
 def test_octets_that_were_changed(talk: Conversation, data: st.DataObject) -> None:
