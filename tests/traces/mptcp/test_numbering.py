@@ -42,7 +42,7 @@ class TestWidening:
     def widen(self, numbers: list[tuple[int, bool]]) -> list[int]:
         raw = np.array([number for number, _ in numbers], np.uint64)
         long = np.array([is_long for _, is_long in numbers], bool)
-        return widened(raw, long, np.zeros(len(numbers), np.int64), self.INITIAL).tolist()
+        return [int(position) for position in widened(raw, long, np.zeros(len(numbers), np.int64), self.INITIAL)]
 
     def short(self, position: int) -> tuple[int, bool]:
         return (int(self.INITIAL[0]) + position) % MODULUS, False

@@ -9,7 +9,7 @@ import pytest
 
 from tests.traces.conftest import capture, further_capture
 from tests.traces.mptcp.traces import trace_of
-from traces.mptcp.model import Connection, EventKind, Proof, Subflow, Trace, Volume
+from traces.mptcp.model import Connection, Direction, EventKind, Proof, Subflow, Trace, Volume
 
 NAMES = ("v1_single", "v1_ipv6", "v1_two_subflows", "mb_clean_mptcp", "mb_proxy_mptcp_ttl64")
 BOTH_UPLINKS = [f"v1/v1_two_subflows.{itf}.pcap" for itf in ("wlan", "tether")]
@@ -176,3 +176,31 @@ class TestAgainstTcpdump:
         trace = trace_of(further_capture("tcpdump/mptcp-dss-oobr.pcap"))
         assert trace.connections == ()
         assert any("DSS has a length that does not fit its flags" in warning for warning in trace.warnings)
+
+
+class TestAddresses:
+    """A server that announces its second address and takes it back; both peers agreed to checksums."""
+
+    def connection(self) -> Connection:
+        trace = trace_of(*(capture(f"v1/v1_addresses.{itf}.pcap") for itf in ("x1", "x2")))
+        assert trace.warnings == ()
+        (connection,) = trace.connections
+        return connection
+
+    def test_the_timeline_of_addresses(self) -> None:
+        addresses = {EventKind.ADD_ADDR, EventKind.ADD_ADDR_ECHO, EventKind.REMOVE_ADDR}
+        told = [(event.kind, event.direction, event.detail) for event in self.connection().events]
+        assert [event for event in told if event[0] in addresses] == [
+            (EventKind.ADD_ADDR, Direction.S2C, "id 5, 10.9.2.2, HMAC right"),
+            (EventKind.ADD_ADDR_ECHO, Direction.C2S, "id 5, 10.9.2.2"),
+            (EventKind.REMOVE_ADDR, Direction.S2C, "id 5"),
+        ]
+
+    def test_the_subflow_to_the_announced_address(self) -> None:
+        _, second = self.connection().subflows
+        assert (second.dst, second.remote_id, second.hmac, second.opener) == ("10.9.2.2", 5, Proof.RIGHT, Direction.C2S)
+
+    def test_every_checksum_is_right(self) -> None:
+        connection = self.connection()
+        assert (connection.checksums, connection.checksums_wrong, connection.bytes) == (True, 0, Volume(5500, 900))
+        assert connection.checksums_right >= 5
