@@ -20,6 +20,7 @@ from traces.mptcp.model import (
 )
 from traces.mptcp.numbering import grouped
 from traces.mptcp.octets import delivered
+from traces.mptcp.rtt import medians
 from traces.mptcp.subflows import SubflowParts, build_subflow
 from traces.mptcp.table import SYN
 from traces.mptcp.verification import count_checksums
@@ -60,6 +61,7 @@ class _Builder:
         self.placed = evidence.bare[self.table.flow[evidence.chunks.row]]
         self.acks = _Rows(evidence.acks.stream >> 1, count)
         self.rtts = _Rows(connection[evidence.rtts.row], count)
+        self.medians = medians(flows, streams.turned, evidence.rtts)
         self.kinds = by_kind(flows, evidence.data)
         self.checksums = count_checksums(flows, streams, evidence.maps, evidence.chunks)
         self.members = _Rows(np.where(connection >= 0, self.table.flow, -1), len(flows.flows))
@@ -71,7 +73,7 @@ class _Builder:
         rtts = self._rtts(number)
         flow_rows = [self.members.of(flow) for flow in draft.members]
         subflows = tuple(
-            build_subflow(evidence, draft, at, SubflowParts(flow_rows[at], self.kinds[flow], rtts))
+            build_subflow(evidence, draft, at, SubflowParts(flow_rows[at], self.kinds[flow], self.medians[flow]))
             for at, flow in enumerate(draft.members)
         )
         fallback = self.fallbacks.find(number, flow_rows[0])
