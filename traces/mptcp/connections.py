@@ -167,5 +167,5 @@ def _beginnings(evidence: Evidence) -> tuple[Bool, Bool]:
     right, wrong = np.zeros(len(streams.known), bool), np.zeros(len(streams.known), bool)
     right[stream[position == 1]] = True
     wrong[stream[(position < 1) | (position >= REACH)]] = True
-    proven, refuted = (one.reshape(-1, 2).any(axis=1) for one in (right, wrong & ~right))
-    return proven, refuted
+    refuted = wrong & ~right
+    return right[::2] | right[1::2], refuted[::2] | refuted[1::2]

@@ -275,6 +275,14 @@ class TestMissingAndReused:
         assert connection.bytes == connection.subflows[0].mapped == Volume(300, 0)
         assert len(trace.warnings) >= 2
 
+    def test_of_very_many_warnings_the_first_are_told(self) -> None:
+        talk = Conversation()
+        for _ in range(150):
+            talk.send(talk.new_way(), C2S, ACK)
+        trace = trace_of_packets(talk.packets)
+        assert len(trace.tcp_connections) == 150
+        assert (len(trace.warnings), trace.warnings[-1]) == (101, "and 50 more such warnings")
+
     def test_a_port_that_is_used_again_makes_another_connection(self) -> None:
         one, other = Conversation(seed=1), Conversation(seed=2)
         other.wait(60_000)
