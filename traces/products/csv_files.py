@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable, Iterator
 from typing import TextIO
 
-from traces.products.plot import NANOSECONDS, Int64, Plot, Series, Shape, Values
+from traces.products.plot import Int64, Plot, Series, Shape, Values, seconds_text
 from traces.products.tables import Table
 
 FORMULAS = ("=", "+", "-", "@")
@@ -32,7 +32,9 @@ def _rows(plot: Plot, series: Series, zero: int, *, ranged: bool, named: bool) -
     x = _seconds(series.x - zero) if plot.over_time else _text(series.x)
     subflow = "" if series.subflow is None else str(series.subflow)
     lanes = plot.y.lanes
-    columns = [x, [series.role] * size, [subflow] * size]
+    # What belongs to a subflow has its number in a column of its own.
+    name = series.name if series.subflow is None else series.role
+    columns = [x, [name] * size, [subflow] * size]
     columns.append([lanes[int(lane)] for lane in series.y] if lanes else _text(series.y))
     if ranged:
         columns.append([""] * size if series.top is None else _text(series.top))
@@ -54,7 +56,7 @@ def _cells(table: Table) -> Iterator[list[str]]:
 
 
 def _seconds(nanoseconds: Int64) -> list[str]:
-    return [f"{value // NANOSECONDS}.{value % NANOSECONDS:09d}" for value in nanoseconds.tolist()]
+    return [seconds_text(value, digits=9) for value in nanoseconds.tolist()]
 
 
 def _text(values: Values) -> list[str]:

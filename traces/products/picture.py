@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import matplotlib as mpl
 import numpy as np
@@ -19,7 +19,7 @@ from traces.products.thinning import thinned
 VALUES = 20_000
 """Of each series: more do not show in a picture of this size."""
 INCHES = (11.0, 6.2)
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     # Names from captures may hold dollar signs, which Matplotlib would take for mathematics.
     "text.parse_math": False,
     "text.color": TEXT,
@@ -54,7 +54,9 @@ def _segments(axes: Axes, series: Series, x: np.ndarray) -> None:
     tops = series.y if series.top is None else series.top
     ends = np.stack([np.stack([x, series.y], axis=1), np.stack([x, tops], axis=1)], axis=1)
     label = series.name if series.role is Role.DATA else None
-    lines = LineCollection(list(ends), colors=colour(series), linewidths=1.6, label=label, gid=series.name)
+    lines = LineCollection(
+        list(ends), colors=colour(series), linewidths=1.6, capstyle="round", label=label, gid=series.name
+    )
     axes.add_collection(lines)
     if series.role is not Role.DATA:
         _marks(axes, series, x, tops)

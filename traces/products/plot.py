@@ -17,6 +17,12 @@ Values: TypeAlias = NDArray[np.int64] | NDArray[np.float64]
 NANOSECONDS = 1_000_000_000
 
 
+def seconds_text(nanoseconds: int, *, digits: int) -> str:
+    """Nanoseconds as seconds with so many decimal places, cut off behind them; never by way of a float."""
+    sign, whole = ("-", -nanoseconds) if nanoseconds < 0 else ("", nanoseconds)
+    return f"{sign}{whole // NANOSECONDS}.{whole % NANOSECONDS // 10 ** (9 - digits):0{digits}d}"
+
+
 class Product(StrEnum):
     """What can be plotted, by the names that `--plot` takes."""
 

@@ -42,7 +42,7 @@ def sequence(side: Side) -> Plot:
 
 
 def ack_size(side: Side) -> Plot:
-    """How many octets each data acknowledgement is the first to acknowledge; 0 for those that acknowledge nothing new."""
+    """How many octets each data acknowledgement is the first to acknowledge."""
     acked = side.acked
     size = np.diff(acked.highest, prepend=0)
     series = [
@@ -56,10 +56,10 @@ def rtt(side: Side) -> Plot:
     """Round trip times of each subflow's TCP segments, when the acknowledgement came by."""
     samples = side.connection.rtts
     mine = samples.direction == side.direction
-    time, seconds = samples.time[mine], samples.seconds[mine]
+    time, milliseconds, subflow = samples.time[mine], samples.seconds[mine] * 1e3, samples.subflow[mine]
     series = [
-        Series(subflow_name(number, Role.RTT), Role.RTT, Shape.POINTS, number, time[at], seconds[at] * 1e3)
-        for number, at in by_subflow(side.connection, samples.subflow[mine].astype(np.int64))
+        Series(subflow_name(number, Role.RTT), Role.RTT, Shape.POINTS, number, time[at], milliseconds[at])
+        for number, at in by_subflow(side.connection, subflow.astype(np.int64))
     ]
     return plot_of(side, Product.RTT, "round trip time by TCP acknowledgements", RTT, series)
 

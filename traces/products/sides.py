@@ -82,8 +82,8 @@ def side_of(connection: Connection, direction: Direction) -> Side:
 
 
 def nanoseconds(seconds: float) -> int:
-    """A float holds times since 1970 to about a quarter of a microsecond."""
-    return round(seconds * 1e9)
+    """Rounded to microseconds: a float holds no more of a time since 1970."""
+    return round(seconds * 1e6) * 1000
 
 
 def held(times: Int64, values: Int64, wanted: Int64, *, before: int, right: bool = True) -> Int64:

@@ -19,6 +19,12 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
 
+    def without(self, column: str) -> Table:
+        """The table but for a column."""
+        at = self.columns.index(column)
+        rows = tuple((*row[:at], *row[at + 1 :]) for row in self.rows)
+        return Table(self.name, (*self.columns[:at], *self.columns[at + 1 :]), rows)
+
 
 def connections(chosen: Iterable[Connection]) -> Table:
     """A row for each MPTCP connection."""
@@ -39,31 +45,33 @@ def _connection(one: Connection) -> tuple[Cell, ...]:
     )  # fmt: skip
 
 
-def subflows(chosen: Iterable[Connection]) -> Table:
-    """A row for each subflow."""
+def subflows(chosen: Iterable[Connection], *, since: float = 0.0) -> Table:
+    """A row for each subflow; times are seconds `since` that one."""
     columns = (
         "connection", "subflow", "source", "source_port", "destination", "destination_port", "opened_by", "interfaces",
         "backup", "local_id", "remote_id", "started", "handshake_ms", "hmac", "mapped_c2s", "mapped_s2c", "unique_c2s",
         "unique_s2c", "retransmitted_c2s", "retransmitted_s2c", "reinjected_c2s", "reinjected_s2c",
         "reinjected_same_c2s", "reinjected_same_s2c", "rtt_c2s_ms", "rtt_s2c_ms",
     )  # fmt: skip
-    return Table("subflows", columns, tuple((one.id, *_subflow(flow)) for one in chosen for flow in one.subflows))
+    return Table(
+        "subflows", columns, tuple((one.id, *_subflow(flow, since)) for one in chosen for flow in one.subflows)
+    )
 
 
-def _subflow(flow: Subflow) -> tuple[Cell, ...]:
+def _subflow(flow: Subflow, since: float) -> tuple[Cell, ...]:
     return (
         flow.id, flow.src, flow.sport, flow.dst, flow.dport, _sender(flow.opener), " ".join(flow.interfaces),
-        "yes" if flow.backup else "no", flow.local_id, flow.remote_id, round(flow.started, 6),
+        "yes" if flow.backup else "no", flow.local_id, flow.remote_id, round(flow.started - since, 6),
         _milliseconds(flow.handshake_seconds), flow.hmac, flow.mapped.c2s, flow.mapped.s2c, flow.unique.c2s,
         flow.unique.s2c, flow.retransmitted.c2s, flow.retransmitted.s2c, flow.reinjected.c2s, flow.reinjected.s2c,
         flow.reinjected_same.c2s, flow.reinjected_same.s2c, *map(_milliseconds, flow.rtt_median),
     )  # fmt: skip
 
 
-def events(chosen: Iterable[Connection]) -> Table:
-    """A row for each event, in the order of time."""
+def events(chosen: Iterable[Connection], *, since: float = 0.0) -> Table:
+    """A row for each event, in the order of time; times are seconds `since` that one."""
     rows = tuple(
-        (one.id, round(event.time, 6), event.kind, event.subflow, _sender(event.direction), event.detail)
+        (one.id, round(event.time - since, 6), event.kind, event.subflow, _sender(event.direction), event.detail)
         for one in chosen
         for event in sorted(one.events, key=lambda event: event.time)
     )

@@ -13,6 +13,7 @@ from traces.products.goodput import Interval, read_interval
 from traces.products.plot import Product
 
 FEWEST_POINTS = 100
+ONE_SECOND = Interval(nanoseconds=1_000_000_000)
 
 
 class Format(StrEnum):
@@ -34,7 +35,7 @@ class Wanted:
     formats: tuple[Format, ...] = (Format.HTML,)
     connections: tuple[int, ...] = ()
     """Empty: all."""
-    interval: Interval = Interval(nanoseconds=1_000_000_000)
+    interval: Interval = ONE_SECOND
     """What goodput is averaged over."""
     points: int = 4000
     """At most so many values of a series are in a report."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from traces.products.plot import NANOSECONDS, Plot, Role, Series, Shape
+from traces.products.plot import Plot, Role, Series, Shape, seconds_text
 
 SUBFLOWS = ("yellow", "green", "orange", "purple", "blue", "magenta", "pink")
 """On xplot.org's black ground; white is what belongs to no subflow."""
@@ -21,12 +21,12 @@ LARGEST_UNSIGNED = (1 << 32) - 1
 
 def xpl(plot: Plot, *, relative: bool) -> Iterator[str]:
     """The lines of the file. Times are `timeval` (since 1970), or with `relative` `dtime` (since the start)."""
-    if plot.over_time:
-        yield f"{'dtime' if relative else 'timeval'} {_kind(plot)}"
-    else:
-        yield f"double {_kind(plot)}"
+    kind, label = ("dtime", "relative time") if relative else ("timeval", "time")
+    if not plot.over_time:
+        kind, label = "double", plot.x.title
+    yield f"{kind} {_kind(plot)}"
     yield from ("title", _line(plot.title))
-    yield from ("xlabel", "relative time" if plot.over_time and relative else "time" if plot.over_time else plot.x.title)
+    yield from ("xlabel", label)
     yield from ("ylabel", _line(plot.y.title))
     zero = plot.start if relative else 0
     for series in plot.series:
@@ -41,7 +41,7 @@ def xpl(plot: Plot, *, relative: bool) -> Iterator[str]:
 def _kind(plot: Plot) -> str:
     values = [column for series in plot.series for column in (series.y, series.top) if column is not None]
     whole = all(column.dtype.kind == "i" for column in values)
-    return "unsigned" if whole and all(0 <= v.min() and v.max() <= LARGEST_UNSIGNED for v in values) else "double"
+    return "unsigned" if whole and all(v.min() >= 0 and v.max() <= LARGEST_UNSIGNED for v in values) else "double"
 
 
 def _points(series: Series, x: list[str], y: list[str]) -> Iterator[str]:
@@ -76,9 +76,7 @@ _DRAWN = {Shape.POINTS: _points, Shape.SEGMENTS: _segments, Shape.STEPS: _steps,
 
 
 def _time(nanoseconds: int) -> str:
-    """Seconds with microseconds: xplot.org reads six digits."""
-    sign, whole = ("-", -nanoseconds) if nanoseconds < 0 else ("", nanoseconds)
-    return f"{sign}{whole // NANOSECONDS}.{whole % NANOSECONDS // 1000:06d}"
+    return seconds_text(nanoseconds, digits=6)
 
 
 def _numbers(values: np.ndarray) -> list[str]:

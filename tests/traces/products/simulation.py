@@ -91,9 +91,7 @@ def data_acks(acks: Sequence[Ack]) -> DataAcks:
 
 def rtt_samples(samples: Sequence[Sample]) -> RttSamples:
     time, flow, way, seconds = _columns(samples, 4)
-    return RttSamples(
-        _times(time), np.array(flow, np.uint16), np.array(way, np.uint8), np.array(seconds, np.float64)
-    )
+    return RttSamples(_times(time), np.array(flow, np.uint16), np.array(way, np.uint8), np.array(seconds, np.float64))
 
 
 def _times(milliseconds: Sequence[float]) -> np.ndarray:
@@ -140,9 +138,7 @@ def transfer(segments: int, *, number: int = 0, seed: int = 1, flows: int = 2, s
     return replace(empty, mappings=maps, acks=acks, rtts=rtts)
 
 
-def _behind(
-    sent: np.ndarray, way_back: np.ndarray, start: np.ndarray, size: int, arrival: np.ndarray
-) -> np.ndarray:
+def _behind(sent: np.ndarray, way_back: np.ndarray, start: np.ndarray, size: int, arrival: np.ndarray) -> np.ndarray:
     """At each arrival the position behind which everything is there."""
     order = np.argsort(sent + way_back)
     missing_from = np.minimum.accumulate(start[order][::-1])[::-1]
