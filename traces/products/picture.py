@@ -20,8 +20,6 @@ VALUES = 20_000
 """Of each series: more do not show in a picture of this size."""
 INCHES = (11.0, 6.2)
 SETTINGS: dict[Any, Any] = {
-    # Names from captures may hold dollar signs, which Matplotlib would take for mathematics.
-    "text.parse_math": False,
     "text.color": TEXT,
     "axes.labelcolor": TEXT,
     "axes.edgecolor": TEXT,
@@ -100,5 +98,7 @@ def _furnish(axes: Axes, plot: Plot, note: str) -> None:
     axes.grid(color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     for moment in plot.moments:
-        axes.axvline((moment.time - plot.start) / NANOSECONDS, color=TEXT, linestyle=":", linewidth=0.8)
+        time = (moment.time - plot.start) / NANOSECONDS
+        axes.axvline(time, color=TEXT, linestyle=":", linewidth=0.8)
+        axes.text(time, 0.99, moment.kind, transform=axes.get_xaxis_transform(), rotation=90, va="top", fontsize=7)
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8)

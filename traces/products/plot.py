@@ -111,7 +111,10 @@ class Moment:
 
     time: int
     """Nanoseconds since 1970."""
+    kind: str
+    """Such as `ADD_ADDR`."""
     text: str
+    """All that is known of it."""
 
 
 @dataclass(frozen=True, slots=True)

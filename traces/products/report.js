@@ -55,14 +55,16 @@ function traces(series) {
   const hover = {name: plain(series.name), hoverlabel: {namelength: -1}};
   if (series.labels.length) Object.assign(hover, {text: series.labels.map(plain), hoverinfo: "x+text"});
   const meta = {subflow: series.subflow, role: series.role};
-  return drawn.map((trace) => ({type: "scatter", showlegend: false, meta, ...hover, ...trace}));
+  // What belongs to a subflow is in the legend of the connection.
+  const showlegend = series.subflow === null;
+  return drawn.map((trace) => ({type: "scatter", showlegend, meta, ...hover, ...trace}));
 }
 
 function moments(plot) {
   const style = {width: 1, dash: "dot", color: TEXT};
   const shapes = plot.moments.map(([x]) => ({type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, line: style}));
-  const annotations = plot.moments.map(([x, text]) => ({
-    x, yref: "paper", y: 1, yanchor: "bottom", showarrow: false, text: plain(text.split(" ")[0]),
+  const annotations = plot.moments.map(([x, kind, text]) => ({
+    x, yref: "paper", y: 1, yanchor: "bottom", showarrow: false, text: plain(kind),
     hovertext: plain(text), font: {size: 10, color: TEXT},
   }));
   return {shapes, annotations};
@@ -73,11 +75,12 @@ function layout(plot) {
   const lanes = plot.lanes.length ? {tickvals: plot.lanes.map((_, at) => at), ticktext: plot.lanes} : {};
   return {
     font: {color: TEXT}, paper_bgcolor: "#ffffff", plot_bgcolor: "#ffffff", hovermode: "closest",
-    margin: {l: plot.lanes.length ? 110 : 60, r: 12, t: 30, b: 44},
+    margin: {l: plot.lanes.length ? 110 : 60, r: 12, t: 44, b: 44},
     // A finger that moves over a plot scrolls the page; two buttons of the plot zoom.
     dragmode: TOUCHED.matches ? false : "zoom",
     xaxis: {...axis, title: {text: plain(plot.x)}},
     yaxis: {...axis, title: {text: plain(plot.y)}, rangemode: plot.lanes.length ? "normal" : "tozero", ...lanes},
+    legend: {orientation: "h", x: 0, y: 1, yanchor: "bottom"},
     ...moments(plot),
   };
 }

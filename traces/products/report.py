@@ -98,8 +98,8 @@ def _series_count(chosen: Sequence[Connection], wanted: Wanted) -> int:
 
 
 def _summary(trace: Trace, chosen: Sequence[Connection]) -> str:
-    shown = "" if len(chosen) == len(trace.connections) else f", {len(chosen)} of them shown"
-    return f"{len(trace.connections)} MPTCP connections{shown}; {len(trace.tcp_connections)} TCP connections without."
+    shown = "" if len(chosen) == len(trace.connections) else f" ({len(chosen)} of them here)"
+    return f"MPTCP connections: {len(trace.connections)}{shown}. Other TCP connections: {len(trace.tcp_connections)}."
 
 
 def _policy(*scripts: str) -> str:
@@ -160,7 +160,7 @@ def _as_json(plot: Plot) -> dict[str, Any]:
         "y": plot.y.title,
         "lanes": list(plot.y.lanes),
         "overTime": plot.over_time,
-        "moments": [[(one.time - plot.start) / NANOSECONDS, one.text] for one in plot.moments],
+        "moments": [[(one.time - plot.start) / NANOSECONDS, one.kind, one.text] for one in plot.moments],
         "series": [_series(plot, one) for one in plot.series],
     }
 

@@ -128,7 +128,7 @@ def _told(event: Event) -> str:
 
 def moments(connection: Connection) -> tuple[Moment, ...]:
     """The addresses that were added and removed."""
-    return tuple(Moment(nanoseconds(one.time), _told(one)) for one in connection.events if one.kind in MARKED)
+    return tuple(Moment(nanoseconds(one.time), one.kind, _told(one)) for one in connection.events if one.kind in MARKED)
 
 
 def plot_of(side: Side, product: Product, title: str, y: Axis, series: list[Series], *, x: Axis = TIME) -> Plot:
