@@ -14,7 +14,8 @@ SIZE = Axis("size (octets)", "octets")
 def flight(side: Side) -> Plot:
     """Data sent and not acknowledged, the window that was open for them, and the sum over the subflows.
 
-    The sum is more than the flight while data are on their way over several subflows at the same time.
+    The sum is more than the flight while the same data are on their way over several subflows, and less while data
+    below the highest ones sent still wait for a subflow.
     """
     times = _times(side)
     acked = side.acked.upto(times)

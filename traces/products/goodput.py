@@ -11,7 +11,7 @@ from traces.products.plot import NANOSECONDS, Axis, Int64, Plot, Product, Role, 
 from traces.products.series import plot_of
 from traces.products.sides import Side, held
 
-GOODPUT = Axis("goodput (MB/s)", "megabytes_per_second")
+GOODPUT = Axis("goodput (MB/s)", "megabytes_per_second", large=False)
 """A megabyte is 10^6 octets."""
 PER_MEGABYTE = NANOSECONDS / 1e6
 

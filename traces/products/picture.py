@@ -93,8 +93,11 @@ def _furnish(axes: Axes, plot: Plot, note: str) -> None:
         axes.set_yticks(range(len(plot.y.lanes)), plot.y.lanes)
         axes.set_ylim(-0.5, len(plot.y.lanes) - 0.5)
     else:
-        axes.yaxis.set_major_formatter(EngFormatter(sep=" "))
         axes.set_ylim(bottom=0)
+    if plot.y.large and not plot.y.lanes:
+        axes.yaxis.set_major_formatter(EngFormatter(sep=" "))
+    if not plot.over_time:
+        axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
     axes.grid(color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     for moment in plot.moments:

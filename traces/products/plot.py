@@ -78,6 +78,8 @@ class Axis:
     """The name in CSV files, as in `rtt_ms`."""
     lanes: tuple[str, ...] = ()
     """Names of the values 0, 1, …; empty where values are numbers."""
+    large: bool = True
+    """Whether values go into the thousands and more, and are shown as 10k and 2M."""
 
 
 TIME = Axis("time (s)", "time_s")

@@ -72,6 +72,7 @@ function moments(plot) {
 
 function layout(plot) {
   const axis = {color: TEXT, gridcolor: "#dddddd", zerolinecolor: "#bbbbbb", exponentformat: "SI"};
+  const large = plot.large ? {} : {exponentformat: "none"};
   const lanes = plot.lanes.length ? {tickvals: plot.lanes.map((_, at) => at), ticktext: plot.lanes} : {};
   return {
     font: {color: TEXT}, paper_bgcolor: "#ffffff", plot_bgcolor: "#ffffff", hovermode: "closest",
@@ -79,7 +80,7 @@ function layout(plot) {
     // A finger that moves over a plot scrolls the page; two buttons of the plot zoom.
     dragmode: TOUCHED.matches ? false : "zoom",
     xaxis: {...axis, title: {text: plain(plot.x)}},
-    yaxis: {...axis, title: {text: plain(plot.y)}, rangemode: plot.lanes.length ? "normal" : "tozero", ...lanes},
+    yaxis: {...axis, title: {text: plain(plot.y)}, rangemode: plot.lanes.length ? "normal" : "tozero", ...large, ...lanes},
     legend: {orientation: "h", x: 0, y: 1, yanchor: "bottom"},
     ...moments(plot),
   };

@@ -129,8 +129,9 @@ def _section(connection: Connection, wanted: Wanted, most: int) -> Section:
 def _title(connection: Connection) -> str:
     ends = _ends(connection.subflows[0]) if connection.subflows else "no subflow"
     octets = connection.bytes
+    version = "of unknown version" if connection.version is None else f"version {connection.version}"
     return (
-        f"Connection {connection.id}: MPTCP v{connection.version}, {ends}, {len(connection.subflows)} subflows, "
+        f"Connection {connection.id}: MPTCP {version}, {ends}, {len(connection.subflows)} subflows, "
         f"{octets.c2s:,} octets to the server, {octets.s2c:,} to the client, {connection.duration:.3f} s from "
         f"{datetime.fromtimestamp(connection.started, UTC):%Y-%m-%d %H:%M:%S} UTC"
     )
@@ -159,6 +160,7 @@ def _as_json(plot: Plot) -> dict[str, Any]:
         "x": "time since the start (s)" if plot.over_time else plot.x.title,
         "y": plot.y.title,
         "lanes": list(plot.y.lanes),
+        "large": plot.y.large,
         "overTime": plot.over_time,
         "moments": [[(one.time - plot.start) / NANOSECONDS, one.kind, one.text] for one in plot.moments],
         "series": [_series(plot, one) for one in plot.series],

@@ -13,7 +13,7 @@ from traces.products.sides import Side, nanoseconds, side_of
 
 OCTETS = Axis("position in the stream (octets)", "octets")
 ACK_SIZE = Axis("newly acknowledged (octets)", "octets")
-RTT = Axis("round trip time (ms)", "rtt_ms")
+RTT = Axis("round trip time (ms)", "rtt_ms", large=False)
 ROLES = {
     MapKind.NEW: Role.DATA,
     MapKind.RETRANSMITTED: Role.RETRANSMITTED,

@@ -66,7 +66,7 @@ def read_wanted(
     if most < FEWEST_POINTS:
         raise BadInputError(f"--points is {points!r}", hint=f"give {FEWEST_POINTS} or more")
     return Wanted(
-        folder=Path(out),
+        folder=_folder(Path(out), replace=replace),
         products=tuple(dict.fromkeys(choice(one, Product, "--plot") for one in _listed(plot))) or tuple(Product),
         formats=tuple(dict.fromkeys(choice(one, Format, "--format") for one in _listed(form))) or (Format.HTML,),
         connections=tuple(dict.fromkeys(number(one, "--connection") for one in _listed(connection))),
@@ -75,6 +75,17 @@ def read_wanted(
         relative=relative,
         replace=replace,
     )
+
+
+def _folder(path: Path, *, replace: bool) -> Path:
+    """Looked at before captures are read, which can take long: nothing is written over unless that was asked for."""
+    if path.exists() and not path.is_dir():
+        raise BadInputError(f"{path} is no folder", hint="name another one with --out")
+    if path.is_dir() and any(path.iterdir()) and not replace:
+        raise BadInputError(
+            f"{path} has files in it", hint="name another folder with --out, or write over them with --replace"
+        )
+    return path
 
 
 def _listed(text: str) -> list[str]:

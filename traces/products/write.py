@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from lab.errors import BadInputError, MpsocksError
-from lab.progress import Progress, Stage
+from lab.context import Lab
+from lab.errors import MpsocksError
+from lab.progress import Stage
 from traces.mptcp.model import Connection, Trace
 from traces.products import tables
 from traces.products.csv_files import write_plot, write_table
@@ -17,32 +19,46 @@ from traces.products.wanted import Format, Wanted
 from traces.products.xplot import xpl
 
 REPORT = "report.html"
+REPORT_SUFFIX = ".html"
 
 
-def write_products(trace: Trace, wanted: Wanted, progress: Progress) -> list[Path]:
-    """Write all that was asked for; the paths of the files.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The files that came of it."""
 
-    Raises `BadInputError` when the folder has files already, `MpsocksError` when it cannot be written.
+    paths: tuple[Path, ...] = ()
+
+    def as_json(self) -> dict[str, list[str]]:
+        return {"files": [str(path) for path in self.paths]}
+
+    def lines(self) -> Iterator[str]:
+        """One for each kind of file, and the report's own."""
+        for suffix in sorted({path.suffix for path in self.paths} - {REPORT_SUFFIX}):
+            paths = [path for path in self.paths if path.suffix == suffix]
+            yield f"{len(paths)} {suffix.removeprefix('.')} files: {paths[0].parent}/*{suffix}"
+        yield from (f"report: {path}" for path in self.paths if path.suffix == REPORT_SUFFIX)
+
+
+def write_products(lab: Lab, trace: Trace, wanted: Wanted | None) -> Written:
+    """Write all that was asked for.
+
+    Raises `BadInputError` for a connection that is not there, `MpsocksError` when the folder cannot be written.
     """
+    if wanted is None:
+        return Written()
     chosen = wanted.chosen(trace)
+    if lab.host.dry:
+        print(f"# would write {', '.join(wanted.formats)} of {len(chosen)} connections to {wanted.folder}")
+        return Written()
     try:
-        _make(wanted)
-        with progress.stage(f"writing {', '.join(wanted.formats)} to {wanted.folder}") as stage:
-            return list(_write(trace, chosen, wanted, stage))
+        wanted.folder.mkdir(parents=True, exist_ok=True)
+        with lab.progress.stage(f"writing {', '.join(wanted.formats)} to {wanted.folder}") as stage:
+            return Written(tuple(_write(trace, chosen, wanted, stage)))
     except OSError as error:
         raise MpsocksError(
             f"cannot write {error.filename or wanted.folder}", why=error.strerror or str(error),
             hint="name a folder that can be written with --out",
         ) from error  # fmt: skip
-
-
-def _make(wanted: Wanted) -> None:
-    """The folder; one that holds something is touched only if that was asked for."""
-    if wanted.folder.is_dir() and any(wanted.folder.iterdir()) and not wanted.replace:
-        raise BadInputError(
-            f"{wanted.folder} has files in it", hint="name another folder with --out, or write over them with --replace"
-        )
-    wanted.folder.mkdir(parents=True, exist_ok=True)
 
 
 def _write(trace: Trace, chosen: tuple[Connection, ...], wanted: Wanted, stage: Stage) -> Iterator[Path]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.traces.products.simulation import S2C, Ack, Map, connection, event
 from traces.mptcp.model import Connection, EventKind, MapKind
 from traces.products.goodput import Interval
@@ -19,7 +21,7 @@ ACKS: list[Ack] = [(10, 0, S2C, 100, 1000), (11.5, 1, S2C, 170, 1000)]
 TOLD = (event(1, EventKind.ADD_ADDR, detail="id 2, 192.0.2.1"), event(12, EventKind.DATA_FIN))
 
 
-def tiny(**fields: object) -> Connection:
+def tiny(**fields: Any) -> Connection:
     return connection(MAPS, ACKS, [(10, 0, S2C, 0.00975)], events=TOLD, **fields)
 
 
