@@ -6,7 +6,7 @@ import numpy as np
 
 from traces.products.plot import Axis, Int64, Plot, Product, Role, Series, Shape
 from traces.products.series import OCTETS, plot_of, subflow_name
-from traces.products.sides import Side, held
+from traces.products.sides import Side, held, merged
 
 SIZE = Axis("size (octets)", "octets")
 
@@ -89,4 +89,4 @@ def _highest_sent(side: Side, times: Int64) -> Int64:
 
 def _times(side: Side) -> Int64:
     """When anything of the direction happened, each time once."""
-    return np.unique(np.concatenate([side.sent.time, side.acked.time]))
+    return merged(side.sent.time, side.acked.time)

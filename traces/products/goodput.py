@@ -9,7 +9,7 @@ import numpy as np
 from lab.errors import BadInputError
 from traces.products.plot import NANOSECONDS, Axis, Int64, Plot, Product, Role, Series, Shape
 from traces.products.series import plot_of
-from traces.products.sides import Side, held
+from traces.products.sides import Side, held, merged
 
 GOODPUT = Axis("goodput (MB/s)", "megabytes_per_second", large=False)
 """A megabyte is 10^6 octets."""
@@ -59,8 +59,8 @@ def goodput(side: Side, interval: Interval) -> Plot:
 def _over_time(side: Side, width: int) -> Series:
     """A step whenever an acknowledgement comes, and when it is no longer within the interval."""
     acked = side.acked
-    ends = np.concatenate([acked.time, acked.time + width])
-    times = np.unique(ends[ends <= acked.time[-1]]) if len(acked.time) else acked.time
+    times = merged(acked.time, acked.time + width)
+    times = times[times <= acked.time[-1]] if len(acked.time) else acked.time
     rate = (acked.upto(times) - held(acked.time, acked.highest, times - width, before=0)) / width * PER_MEGABYTE
     return Series("moving", Role.MOVING, Shape.STEPS, None, times, rate)
 

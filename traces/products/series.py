@@ -11,8 +11,8 @@ from traces.mptcp.model import Connection, Direction, Event, EventKind, MapKind
 from traces.products.plot import TIME, Axis, Int64, Moment, Plot, Product, Role, Series, Shape
 from traces.products.sides import Side, nanoseconds, side_of
 
-OCTETS = Axis("position in the stream (octets)", "octets")
-ACK_SIZE = Axis("newly acknowledged (octets)", "octets")
+OCTETS = Axis("position (octets)", "octets")
+ACK_SIZE = Axis("ack size (octets)", "octets")
 RTT = Axis("round trip time (ms)", "rtt_ms", large=False)
 ROLES = {
     MapKind.NEW: Role.DATA,

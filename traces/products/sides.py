@@ -86,6 +86,13 @@ def nanoseconds(seconds: float) -> int:
     return round(seconds * 1e6) * 1000
 
 
+def merged(*times: Int64) -> Int64:
+    """All times in order, each once."""
+    # Several times faster than NumPy's unique, since a stable sort merges what is sorted already.
+    together = np.sort(np.concatenate(times), kind="stable")
+    return together[np.append(True, together[1:] != together[:-1])[: len(together)]]
+
+
 def held(times: Int64, values: Int64, wanted: Int64, *, before: int, right: bool = True) -> Int64:
     """Of values that each hold until the next: those at the `wanted` times; `before` the first there is `before`."""
     at = np.searchsorted(times, wanted, side="right" if right else "left") - 1

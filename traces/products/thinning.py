@@ -42,7 +42,11 @@ def thin(series: Series, most: int) -> Series:
     bins = max(most // KEPT_OF_A_BIN, 1)
     first, last = int(series.x[0]), int(series.x[-1])
     number = ((series.x - first) / (last - first + 1) * bins).astype(np.int64)
-    kept = np.unique(np.concatenate([_ends(number), _extremes(number, series)]))
+    changes = np.flatnonzero(np.diff(number))
+    starts, ends = np.append(0, changes + 1), np.append(changes, len(number) - 1)
+    tops = series.y if series.top is None else series.top
+    extremes = _where_first(series.y, np.minimum, starts), _where_first(tops, np.maximum, starts)
+    kept = np.unique(np.concatenate([starts, ends, *extremes]))
     return replace(
         series,
         x=series.x[kept],
@@ -52,17 +56,12 @@ def thin(series: Series, most: int) -> Series:
     )
 
 
-def _ends(number: Int64) -> Int64:
-    """Indices of the first and the last value of each interval; `number` says which each value is in, and ascends."""
-    changes = np.flatnonzero(np.diff(number))
-    return np.concatenate([[0], changes + 1, changes, [len(number) - 1]])
-
-
-def _extremes(number: Int64, series: Series) -> Int64:
-    lowest = np.lexsort((series.y, number))
-    highest = np.lexsort((series.y if series.top is None else series.top, number))
-    changes = np.flatnonzero(np.diff(number))
-    return np.concatenate([lowest[np.concatenate([[0], changes + 1])], highest[np.append(changes, len(number) - 1)]])
+def _where_first(values: Values, extreme: np.ufunc, starts: Int64) -> Int64:
+    """Where each of the intervals that begin at `starts` has its lowest or highest value for the first time."""
+    each = np.repeat(extreme.reduceat(values, starts), np.diff(starts, append=len(values)))
+    there = np.flatnonzero(values == each)
+    first: Int64 = there[np.searchsorted(there, starts)]
+    return first
 
 
 def _pick(values: Values, kept: Int64) -> Values:

@@ -8,7 +8,7 @@ import numpy as np
 
 from traces.products.plot import Plot, Role, Series, Shape, seconds_text
 
-SUBFLOWS = ("yellow", "green", "orange", "purple", "blue", "magenta", "pink")
+SUBFLOWS = ("yellow", "magenta", "green", "orange", "pink", "purple", "blue")
 """On xplot.org's black ground; white is what belongs to no subflow."""
 WHOLE = "white"
 COLOURS = {Role.WINDOW: "yellow", Role.SUBFLOW_SUM: "orange", Role.MEAN: "orange", Role.DATA_ACK: "green"}

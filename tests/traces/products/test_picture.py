@@ -49,6 +49,7 @@ def test_its_text_is_text() -> None:
     assert ">ADD_ADDR</text>" in svg
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("product", Product)
 def test_every_product_can_be_drawn(product: Product) -> None:
     root = ElementTree.fromstring(drawn(tiny_plot(product), "svg"))

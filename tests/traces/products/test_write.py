@@ -66,7 +66,7 @@ def test_csv_has_the_tables_too(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_files_have_the_mode_that_the_umask_leaves(lab: Lab, tmp_path: Path, open_to_the_group: None) -> None:
-    write_products(lab, trace(tiny()), Wanted(tmp_path / "plots", (Product.RTT,), tuple(Format)))
+    write_products(lab, trace(tiny()), Wanted(tmp_path / "plots", (Product.EVENTS,), tuple(Format)))
     assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "plots").iterdir()} == {0o640}
 
 

@@ -19,10 +19,10 @@ connection 0, server to client: sequence
 xlabel
 time
 ylabel
-position in the stream (octets)
+position (octets)
 yellow
 line 1700000000.000250 0 1700000000.000250 100
-green
+magenta
 line 1700000000.001000 100 1700000000.001000 150
 line 1700000000.004000 150 1700000000.004000 170
 yellow
@@ -35,7 +35,7 @@ atext 1700000000.002000 150
 R
 yellow
 diamond 1700000000.010000 100
-green
+magenta
 diamond 1700000000.011500 170
 btext 1700000000.001000 0 red
 ADD_ADDR from the server: id 2, 192.0.2.1
