@@ -1,4 +1,4 @@
-"""The Internet checksum (RFC 1071) of many payloads at once, and of DSS mappings (RFC 8684 section 3.3.1)."""
+"""The Internet checksum (RFC 1071) of many payloads at once."""
 
 from __future__ import annotations
 

@@ -2,57 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 
-from traces.mptcp.data import Acks, Chunks, Maps
-from traces.mptcp.fallback import find_fallback
-from traces.mptcp.flows import Flow, Flows, grouped
-from traces.mptcp.handshake import Handshake
+from traces.mptcp.evidence import Evidence
+from traces.mptcp.fallback import Fallbacks
+from traces.mptcp.flows import Flow
 from traces.mptcp.membership import Draft
 from traces.mptcp.model import (
     Connection,
     DataAcks,
     Direction,
-    Event,
     Int64,
     Mappings,
     Proof,
     RttSamples,
     Volume,
 )
+from traces.mptcp.numbering import grouped
 from traces.mptcp.octets import delivered
-from traces.mptcp.rtt import Samples
-from traces.mptcp.streams import Streams
-from traces.mptcp.subflows import Members, build_subflow
+from traces.mptcp.subflows import SubflowParts, build_subflow
 from traces.mptcp.table import SYN
-from traces.mptcp.volumes import Carried, Ends, by_kind
+from traces.mptcp.verification import count_checksums
+from traces.mptcp.volumes import by_kind
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Evidence:
-    """All that was computed of all connections together."""
-
-    flows: Flows
-    handshakes: Sequence[Handshake]
-    streams: Streams
-    maps: Maps
-    acks: Acks
-    chunks: Chunks
-    data: Carried
-    ends: Ends
-    rtts: Samples
-    events: list[list[Event]]
-    interfaces: tuple[str, ...]
-
-
-def connections(evidence: Evidence, drafts: Sequence[Draft]) -> tuple[tuple[Connection, ...], list[str]]:
+def connections(evidence: Evidence) -> tuple[tuple[Connection, ...], list[str]]:
     """The connections, and what is doubtful about them."""
-    builder = _Builder(evidence, drafts)
+    builder = _Builder(evidence)
     doubts: list[str] = []
-    found = tuple(builder.build(number, doubts) for number in range(len(drafts)))
+    found = tuple(builder.build(number, doubts) for number in range(len(evidence.drafts)))
     return found, doubts
 
 
@@ -68,40 +46,41 @@ class _Rows:
 
 
 class _Builder:
-    def __init__(self, evidence: Evidence, drafts: Sequence[Draft]) -> None:
-        self.evidence, self.drafts, count = evidence, drafts, len(drafts)
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence, count = evidence, len(evidence.drafts)
         flows, streams = evidence.flows, evidence.streams
         self.table = flows.table
         connection = streams.connection[self.table.flow]
         self.rows = _Rows(connection, count)
         self.data = _Rows(evidence.data.stream >> 1, count)
+        self.fallbacks = Fallbacks(evidence)
+        self.begins_right, self.begins_elsewhere = _beginnings(evidence)
+        self.scales = np.array([_used_scales(flow) for flow in flows.flows], np.int64).reshape(-1, 2)
+        self.chunks = _Rows(connection[evidence.chunks.row], count)
+        self.placed = evidence.bare[self.table.flow[evidence.chunks.row]]
         self.acks = _Rows(evidence.acks.stream >> 1, count)
         self.rtts = _Rows(connection[evidence.rtts.row], count)
-        self.kinds = by_kind(flows, streams, evidence.data)
+        self.kinds = by_kind(flows, evidence.data)
+        self.checksums = count_checksums(flows, streams, evidence.maps, evidence.chunks)
         self.members = _Rows(np.where(connection >= 0, self.table.flow, -1), len(flows.flows))
 
     def build(self, number: int, doubts: list[str]) -> Connection:
-        draft, evidence, streams = self.drafts[number], self.evidence, self.evidence.streams
+        draft, evidence = self.evidence.drafts[number], self.evidence
         rows = self.rows.of(number)
         started, ended = int(self.table.time[rows[0]]), int(self.table.time[rows[-1]])
         rtts = self._rtts(number)
         flow_rows = [self.members.of(flow) for flow in draft.members]
-        members = Members(evidence.flows, streams, flow_rows, self.kinds, rtts, evidence.interfaces)
         subflows = tuple(
-            build_subflow(members, at, flow, draft, evidence.handshakes[flow]) for at, flow in enumerate(draft.members)
+            build_subflow(evidence, draft, at, SubflowParts(flow_rows[at], self.kinds[flow], rtts))
+            for at, flow in enumerate(draft.members)
         )
-        first = draft.members[0]
-        fallback = find_fallback(
-            evidence.flows, evidence.handshakes[first], streams, evidence.maps, draft, flow_rows[0]
-        )
-        octets = delivered(
-            evidence.flows, streams, number, draft, evidence.ends, flow_rows[0] if fallback else flow_rows[0][:0]
-        )
+        fallback = self.fallbacks.find(number, flow_rows[0])
+        octets = delivered(evidence, number, flow_rows[0] if fallback else flow_rows[0][:0])
         keys = [key.hex() if key else "" for key in draft.keys]
         tokens = ["" if token is None else f"{token:08x}" for token in draft.tokens]
         initial = [draft.initial_dsn(direction) for direction in Direction]
-        doubts += [f"connection {number}: {doubt}" for doubt in octets.doubts]
-        events = evidence.events[number]
+        doubts += [f"connection {number}: {doubt}" for doubt in (*octets.doubts, *self._unmapped(number))]
+        events = list(evidence.events[number])
         if fallback:
             events = sorted([*events, fallback.event], key=lambda event: event.time)
         return Connection(
@@ -111,23 +90,21 @@ class _Builder:
             reinjected=Volume(sum(one.reinjected.c2s for one in subflows), sum(one.reinjected.s2c for one in subflows)),
             duration=(ended - started) / 1e9,
             checksums=draft.initial is not None and any(evidence.handshakes[draft.initial].checksums),
-            checksums_right=0, checksums_wrong=0, fallback=fallback.why if fallback else "", started=started / 1e9,
-            subflows=subflows, events=tuple(events), mappings=self._mappings(number), acks=self._acks(number), rtts=rtts,
+            checksums_right=int(self.checksums[number, 0]), checksums_wrong=int(self.checksums[number, 1]),
+            fallback=fallback.why if fallback else "", started=started / 1e9, subflows=subflows, events=tuple(events),
+            mappings=self._mappings(number), acks=self._acks(number), rtts=rtts,
         )  # fmt: skip
 
     def _tokens(self, number: int, draft: Draft) -> Proof:
-        """The hash that makes the token makes the initial DSN as well, so that the first mapping proves it."""
-        maps, streams = self.evidence.maps, self.evidence.streams
-        first = (
-            np.flatnonzero((maps.ssn == 1) & (self.table.flow[maps.row] == draft.initial) & ~maps.fin)
-            if draft.initial is not None
-            else np.zeros(0, np.int64)
-        )
-        first = first[streams.known[streams.of_row[maps.row[first]]]]
-        if len(first) and np.any(maps.position[first] != 1):
+        if self.begins_elsewhere[number]:
             return Proof.WRONG
-        signalled = len(first) and np.any(np.isin(maps.row[first], self.evidence.flows.table.dss.row))
-        return Proof.RIGHT if draft.was_joined or signalled else Proof.UNKNOWN
+        return Proof.RIGHT if draft.was_joined or self.begins_right[number] else Proof.UNKNOWN
+
+    def _unmapped(self, number: int) -> list[str]:
+        """Payload whose mapping was lost by the capture, or on the way."""
+        chunks, at = self.evidence.chunks, self.chunks.of(number)
+        octets = int(chunks.length[at][(chunks.map[at] < 0) & ~self.placed[at]].sum())
+        return [f"{octets} octets of payload are covered by no mapping in the capture"] if octets else []
 
     def _mappings(self, number: int) -> Mappings:
         data, at = self.evidence.data, self.data.of(number)
@@ -140,8 +117,7 @@ class _Builder:
     def _acks(self, number: int) -> DataAcks:
         acks, at = self.evidence.acks, self.acks.of(number)
         row = acks.row[at]
-        scales = np.array([_used_scales(flow) for flow in self.evidence.flows.flows], np.int64)
-        scale = scales[self.table.flow[row], self.table.direction[row]]
+        scale = self.scales[self.table.flow[row], self.table.direction[row]]
         scale = np.where(self.table.flags[row] & SYN > 0, 0, scale)
         window = np.where(scale >= 0, self.table.window[row].astype(np.int64) << np.maximum(scale, 0), -1)
         return DataAcks(
@@ -167,3 +143,18 @@ def _used_scales(flow: Flow) -> tuple[int, int]:
     if None in flow.scale or not flow.syns or not flow.syn_acks:
         return -1, -1
     return int(flow.scale[0] or 0), int(flow.scale[1] or 0)
+
+
+def _beginnings(evidence: Evidence) -> tuple[Int64, Int64]:
+    """Of each connection, how many mappings say that data begin at the hash of the key, and how many elsewhere.
+
+    The hash that makes the token makes the initial DSN as well, so that the first mapping proves both.
+    """
+    maps, streams, flow = evidence.maps, evidence.streams, evidence.flows.table.flow
+    initial = np.zeros(len(evidence.flows.flows), bool)
+    initial[[draft.initial for draft in evidence.drafts if draft.initial is not None]] = True
+    first = np.flatnonzero(maps.signalled & (maps.ssn == 1) & (maps.length > 0))
+    first = first[initial[flow[maps.row[first]]] & streams.known[streams.of_row[maps.row[first]]]]
+    connection, right = streams.connection[flow[maps.row[first]]], maps.position[first] == 1
+    count = len(evidence.drafts)
+    return np.bincount(connection[right], minlength=count), np.bincount(connection[~right], minlength=count)

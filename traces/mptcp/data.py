@@ -42,6 +42,8 @@ class Maps:
     checksum: UInt16
     checked: Bool
     infinite: Bool
+    signalled: Bool
+    """Whether a DSS says so, and it does not only follow from MP_CAPABLE."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,6 +90,7 @@ def read_maps(flows: Flows, streams: Streams, implied: Maps) -> Maps:
         position=widened(dss.dsn[chosen], dss.flags[chosen] & LONG_DSN > 0, streams.of_row[row], streams.initial),
         length=np.where(infinite, REACH, octets - fin),
         octets=octets, fin=fin, checksum=dss.checksum[chosen], checked=dss.checked[chosen], infinite=infinite,
+        signalled=np.ones(len(row), bool),
     )  # fmt: skip
     if not len(implied.row):
         return found

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from traces.mptcp.options import Option, Subtype
+from traces.mptcp.copies import without_copies
+from traces.mptcp.numbering import positions
+from traces.mptcp.options import WINDOW_SCALE, Option, Subtype, find_option
 from traces.mptcp.table import ACK, FIN, RST, SYN, Endpoint, Table
-from traces.reading.segments import Int64, UInt32
+from traces.reading.segments import Int64
 
 NEAR = 1 << 24
 """Sequence numbers closer than this belong to one connection, when a segment comes before the SYN."""
@@ -23,7 +25,7 @@ class Flow:
     destination: Endpoint
     opener: int
     """Which of the table's endpoints opened it: 0 or 1."""
-    has_syn: bool = False
+    opener_is_known: bool = False
     isn: list[int | None] = field(default_factory=lambda: [None, None])
     scale: list[int | None] = field(default_factory=lambda: [None, None])
     """Window scale (RFC 7323); None when there was no SYN to see it in."""
@@ -54,14 +56,26 @@ def find_flows(table: Table) -> Flows:
     starts, warnings = _starts(table)
     flow, flows = _numbered(table, starts)
     opener = np.array([one.opener for one in flows], np.uint8)
-    table = replace(table, flow=flow, direction=table.direction ^ opener[flow] if len(flows) else table.direction)
+    direction = table.direction ^ opener[flow] if len(flows) else table.direction
+    table = without_copies(replace(table, flow=flow, direction=direction))
     _read_syns(table, flows)
     _read_third(table, flows)
-    unknown = [str(one) for one in flows if not one.has_syn]
-    if unknown:
-        warnings += [f"{one}: its handshake is missing" for one in unknown]
-    position, acknowledged = _positions(table, flows)
+    warnings += _missing_handshakes(table, flows)
+    position, acknowledged = positions(table, [number for one in flows for number in one.isn])
     return Flows(table, tuple(flows), position, acknowledged, tuple(warnings))
+
+
+def _missing_handshakes(table: Table, flows: list[Flow]) -> list[str]:
+    """What cannot be known for lack of a SYN or SYN-ACK, of those connections that have more segments than SYNs."""
+    later = np.bincount(table.flow[table.flags & (SYN | RST) == 0], minlength=len(flows))
+    missing = []
+    for number in np.flatnonzero(later):
+        flow = flows[number]
+        names = [name for name, rows in (("SYN", flow.syns), ("SYN-ACK", flow.syn_acks)) if not rows]
+        if names:
+            guessed = "" if flow.opener_is_known else ", so that who opened it is not known"
+            missing.append(f"{flow}: {' and '.join(names)} not in the capture{guessed}")
+    return missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +118,13 @@ def _numbered(table: Table, starts: dict[int, list[_Start]]) -> tuple[NDArray[np
             continue
         known = starts.get(pair, [])
         if not known or not _fits(table, int(rows[0]), known[0]):
-            guess = hints.get(pair, _opener_by_port(ends))
+            opener = hints.get(pair, _opener_by_port(ends))
             flow[rows] = len(flows)
-            flows.append(Flow(*_ordered(ends, guess), guess))
+            flows.append(Flow(*_ordered(ends, opener), opener, opener_is_known=pair in hints))
         for at, start in enumerate(known):
             later = rows if at == 0 and _fits(table, int(rows[0]), start) else rows[np.searchsorted(rows, start.row) :]
             flow[later] = len(flows)
-            flows.append(Flow(*_ordered(ends, start.opener), start.opener, has_syn=True, isn=[start.isn, None]))
+            flows.append(Flow(*_ordered(ends, start.opener), start.opener, opener_is_known=True, isn=[start.isn, None]))
     return _in_order_of_time(flow, flows)
 
 
@@ -163,22 +177,8 @@ def _read_syns(table: Table, flows: list[Flow]) -> None:
             flow.isn[1] = int(table.sequence[row]) if flow.isn[1] is None else flow.isn[1]
         else:
             flow.syns.append(row)
-        flow.scale[direction] = _window_scale(octets)
-
-
-def _window_scale(options: bytes) -> int:
-    at = 0
-    while at < len(options) and options[at]:
-        if options[at] == 1:
-            at += 1
-            continue
-        length = options[at + 1] if at + 1 < len(options) else 0
-        if length < 2:
-            break
-        if options[at] == 3 and length == 3 and at + 2 < len(options):
-            return min(options[at + 2], 14)
-        at += length
-    return 0
+        # Without the option there is no scaling; 14 is the most (RFC 7323 section 2.3).
+        flow.scale[direction] = min(int.from_bytes(find_option(octets, WINDOW_SCALE)[:1], "big"), 14)
 
 
 def _read_third(table: Table, flows: list[Flow]) -> None:
@@ -191,53 +191,3 @@ def _read_third(table: Table, flows: list[Flow]) -> None:
             for side, number in ((0, table.sequence[row]), (1, table.acknowledgement[row])):
                 if flow.isn[side] is None:
                     flow.isn[side] = (int(number) - 1) & 0xFFFF_FFFF
-
-
-def grouped(keys: NDArray[np.generic], count: int) -> tuple[Int64, Int64]:
-    """An order that brings equal keys together and keeps theirs, and where each of `count` groups begins in it."""
-    narrow = keys.astype(np.uint16) if count < 1 << 16 else keys  # NumPy sorts those far faster
-    order = np.argsort(narrow, kind="stable")
-    sizes = np.bincount(keys.astype(np.int64), minlength=count)
-    return order, np.concatenate(([0], np.cumsum(sizes)))
-
-
-def unwrapped(values: UInt32, begins: Int64, bases: UInt32) -> Int64:
-    """Numbers modulo 2^32 counted on from the base of their group, each within 2^31 of the one before.
-
-    Group i is `values[begins[i]:begins[i + 1]]`.
-    """
-    sizes = np.diff(begins)
-    steps = np.empty(len(values), np.int64)
-    steps[1:] = (values[1:] - values[:-1]).view(np.int32)
-    filled = sizes > 0
-    at = begins[:-1][filled]
-    steps[at] = (values[at] - bases[filled]).view(np.int32)
-    counted = np.cumsum(steps)
-    return counted - np.repeat(counted[at] - steps[at], sizes[filled])
-
-
-def _positions(table: Table, flows: list[Flow]) -> tuple[Int64, Int64]:
-    side = table.flow * 2 + table.direction
-    order, begins = grouped(side, 2 * len(flows))
-    isn = [number for flow in flows for number in flow.isn]
-    bases = np.array([0 if number is None else number for number in isn], np.uint32)
-    missing = np.array([number is None for number in isn], bool)
-    first = order[begins[:-1][missing & (np.diff(begins) > 0)]]
-    # The first octet that is seen counts as the first one.
-    bases[side[first]] = table.sequence[first] - np.uint32(1)
-    _bases_by_acknowledgements(table, side, missing & (np.diff(begins) == 0), bases)
-    position = np.empty(len(table), np.int64)
-    position[order] = unwrapped(table.sequence[order], begins, bases)
-    acknowledged = np.full(len(table), -1, np.int64)
-    order = order[table.flags[order] & ACK > 0]
-    begins = np.concatenate(([0], np.cumsum(np.bincount(side[order], minlength=2 * len(flows)))))
-    others = bases.reshape(-1, 2)[:, ::-1].ravel()
-    acknowledged[order] = unwrapped(table.acknowledgement[order], begins, others)
-    return position, acknowledged
-
-
-def _bases_by_acknowledgements(table: Table, side: NDArray[np.int32], unseen: NDArray[np.bool_], bases: UInt32) -> None:
-    """Where a side sent nothing that was captured, what the other acknowledges first counts as its first octet."""
-    rows = np.flatnonzero((table.flags & ACK > 0) & unseen[side ^ 1])
-    sides, first = np.unique(side[rows] ^ 1, return_index=True)
-    bases[sides] = table.acknowledgement[rows[first]] - np.uint32(1)

@@ -16,7 +16,7 @@ WITH_LENGTH, WITH_CHECKSUM = 22, 24
 
 
 def implied_maps(flows: Flows, streams: Streams, handshakes: Sequence[Handshake]) -> Maps:
-    """Each covers the first octets of the client's stream: subflow sequence number 1, initial data sequence number + 1."""
+    """Each covers the client's first octets: subflow sequence number 1, initial data sequence number + 1."""
     table = flows.table
 
     def is_mapping(option: Option) -> bool:
@@ -37,4 +37,5 @@ def implied_maps(flows: Flows, streams: Streams, handshakes: Sequence[Handshake]
         length=np.array(lengths, np.int64), octets=np.array(lengths, np.int64), fin=ones < 0,
         checksum=np.array([int.from_bytes(option.octets[22:24], "big") for option in found], np.uint16),
         checked=np.array([len(option.octets) == WITH_CHECKSUM for option in found], bool), infinite=ones < 0,
+        signalled=ones < 0,
     )  # fmt: skip

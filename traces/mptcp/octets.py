@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from traces.mptcp.evidence import Evidence
 from traces.mptcp.flows import Flows
-from traces.mptcp.membership import Draft
 from traces.mptcp.model import Direction, Int64, Volume
-from traces.mptcp.streams import Streams
 from traces.mptcp.table import FIN
 from traces.mptcp.volumes import Ends
 
@@ -22,15 +21,15 @@ class Delivered:
     doubts: tuple[str, ...]
 
 
-def delivered(flows: Flows, streams: Streams, number: int, draft: Draft, ends: Ends, fallback_rows: Int64) -> Delivered:
+def delivered(evidence: Evidence, number: int, fallback_rows: Int64) -> Delivered:
     """`fallback_rows` are those of the initial flow when the connection fell back, else none."""
     octets, doubts = [], []
     for direction in Direction:
         stream = number * 2 + direction
-        count, doubt = _by_data_acks(ends, stream)
+        count, doubt = _by_data_acks(evidence.ends, stream)
         if len(fallback_rows):
-            count, doubt = max(count, _by_tcp(flows, fallback_rows, direction)), ""
-        if not streams.known[stream] and not doubt and count and not len(fallback_rows):
+            count, doubt = max(count, _by_tcp(evidence.flows, fallback_rows, direction)), ""
+        if not evidence.streams.known[stream] and not doubt and count and not len(fallback_rows):
             doubt = f"octets {WAY[direction]} are counted from the first that is seen, its initial DSN being unknown"
         octets.append(count)
         doubts += [doubt.format(way=WAY[direction])] if doubt else []

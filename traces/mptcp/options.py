@@ -16,6 +16,8 @@ Bool: TypeAlias = NDArray[np.bool_]
 FIN, LONG_DSN, MAPPING, LONG_ACK, ACK = 0x10, 0x08, 0x04, 0x02, 0x01
 """Flags of a DSS option, in its fourth octet (RFC 8684 section 3.3)."""
 DSS_FLAGS = 0x1F
+END_OF_OPTIONS, NO_OPERATION, WINDOW_SCALE, TIMESTAMPS = 0, 1, 3, 8
+"""Kinds of TCP options (RFC 9293 section 3.1, RFC 7323)."""
 
 
 class Subtype(IntEnum):
@@ -119,3 +121,16 @@ def other_options(options: MptcpOptions) -> list[Option]:
         Option(int(options.row[at]), int(options.subtype[at]), options.octets[at, : options.length[at]].tobytes())
         for at in np.flatnonzero(options.subtype != Subtype.DSS)
     ]
+
+
+def find_option(options: bytes, kind: int) -> bytes:
+    """The value of the first TCP option of that kind; empty when there is none."""
+    at = 0
+    while at + 1 < len(options) and options[at] != END_OF_OPTIONS:
+        length = 1 if options[at] == NO_OPERATION else options[at + 1]
+        if options[at] == kind:
+            return options[at + 2 : at + length]
+        if not length or at + length > len(options):
+            break
+        at += length
+    return b""

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from traces.mptcp.flows import Flows, grouped
+from traces.mptcp.flows import Flows
 from traces.mptcp.handshake import Handshake
 from traces.mptcp.membership import Membership
 from traces.mptcp.model import TcpConnection, Volume
+from traces.mptcp.numbering import grouped
 from traces.mptcp.volumes import tcp_octets
 
 

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from traces.mptcp.coverage import REACH
-from traces.mptcp.flows import Flows, grouped, unwrapped
+from traces.mptcp.flows import Flows
 from traces.mptcp.membership import Draft
 from traces.mptcp.model import Direction
+from traces.mptcp.numbering import grouped, unwrapped
 from traces.mptcp.options import ACK, LONG_ACK, LONG_DSN, MAPPING
 from traces.reading.segments import Int64, UInt64
 

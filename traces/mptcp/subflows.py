@@ -2,51 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from traces.mptcp.evidence import Evidence
 from traces.mptcp.flows import Flow, Flows
 from traces.mptcp.handshake import Handshake
 from traces.mptcp.keys import join_hmac
 from traces.mptcp.membership import Draft
 from traces.mptcp.model import Direction, Int64, MapKind, Proof, RttSamples, Subflow, Volume
-from traces.mptcp.streams import Streams
 from traces.mptcp.table import ACK, SYN
+from traces.reading.segments import UInt32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Members:
-    """What the subflows of a connection are made from."""
+class SubflowParts:
+    """What was counted of a subflow."""
 
-    flows: Flows
-    streams: Streams
-    rows: list[Int64]
-    """Of each subflow."""
+    rows: Int64
+    """Its segments."""
     kinds: Int64
-    """Octets by flow, direction of the connection and `MapKind`."""
+    """Octets by direction of the connection and `MapKind`."""
     rtts: RttSamples
-    """Of the connection."""
-    interfaces: tuple[str, ...]
+    """Of the whole connection."""
 
 
-def build_subflow(members: Members, at: int, number: int, draft: Draft, handshake: Handshake) -> Subflow:
-    """Subflow `at` of the connection, which is flow `number` of all."""
-    flow, table, rows = members.flows.flows[number], members.flows.table, members.rows[at]
-    kinds = members.kinds[number]
+def build_subflow(evidence: Evidence, draft: Draft, at: int, parts: SubflowParts) -> Subflow:
+    """Subflow `at` of a connection."""
+    number, rows, table = draft.members[at], parts.rows, evidence.flows.table
+    flow, handshake = evidence.flows.flows[number], evidence.handshakes[number]
 
     def volume(*chosen: MapKind) -> Volume:
-        return Volume(*(int(kinds[direction, list(chosen)].sum()) for direction in Direction))
+        return Volume(*(int(parts.kinds[direction, list(chosen)].sum()) for direction in Direction))
 
-    medians = [_median(members.rtts, at, direction) for direction in Direction]
+    medians = [_median(parts.rtts, at, direction) for direction in Direction]
     is_initial = number == draft.initial
     return Subflow(
         id=at, src=flow.source.address, sport=flow.source.port, dst=flow.destination.address,
-        dport=flow.destination.port, opener=draft.openers[at], interfaces=_names(members, np.unique(table.tap[rows])),
+        dport=flow.destination.port, opener=draft.openers[at],
+        interfaces=_names(evidence.interfaces, np.unique(table.tap[rows])),
         is_initial=is_initial, backup=any(handshake.backup), local_id=handshake.ids[0] or 0,
         # The addresses of the initial subflow have id 0 (RFC 8684 section 3.2).
         remote_id=0 if is_initial else handshake.ids[1], started=int(table.time[rows[0]]) / 1e9,
-        handshake_seconds=_handshake_seconds(members.flows, flow, rows), hmac=_hmac(draft, at, handshake),
+        handshake_seconds=_handshake_seconds(evidence.flows, flow, rows), hmac=_hmac(draft, at, handshake),
         mapped=volume(*MapKind), unique=volume(MapKind.NEW), retransmitted=volume(MapKind.RETRANSMITTED),
         reinjected=volume(MapKind.REINJECTED), reinjected_same=volume(MapKind.REINJECTED_SAME),
         rtt_median=(medians[0], medians[1]), scales=(flow.scale[0], flow.scale[1]),
@@ -58,9 +58,9 @@ def _median(rtts: RttSamples, subflow: int, direction: Direction) -> float | Non
     return float(np.median(seconds)) if len(seconds) else None
 
 
-def _names(members: Members, taps: np.ndarray[tuple[int], np.dtype[np.uint32]]) -> tuple[str, ...]:
-    names = [int(tap) & 0xFFFF for tap in taps]
-    return tuple(dict.fromkeys(members.interfaces[name] for name in names if name < len(members.interfaces)))
+def _names(interfaces: Sequence[str], taps: UInt32) -> tuple[str, ...]:
+    numbers = [int(tap) & 0xFFFF for tap in taps]
+    return tuple(dict.fromkeys(interfaces[number] for number in numbers if number < len(interfaces)))
 
 
 def _handshake_seconds(flows: Flows, flow: Flow, rows: Int64) -> float | None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from traces.mptcp.checksum import payload_sums
-from traces.mptcp.options import Dss, Option, Subtype, other_options, parse_dss
+from traces.mptcp.options import TIMESTAMPS, Dss, Option, Subtype, find_option, other_options, parse_dss
 from traces.reading.segments import Int64, Segments, UInt8, UInt16, UInt32, UInt64
 
 Int32: TypeAlias = NDArray[np.int32]
@@ -24,7 +24,7 @@ MAPPED_IPV4 = 0xFFFF_0000_0000
 _MIX = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Endpoint:
     """An address and a port."""
 
@@ -59,6 +59,8 @@ class Table:
     hop_limit: UInt8
     tap: UInt32
     """File and interface, as `file << 16 | interface`."""
+    identification: UInt16
+    timestamp: UInt32
     sums: UInt16
     """Of the payload's 16-bit words, as in the Internet checksum (RFC 1071), not complemented."""
     whole: NDArray[np.bool_]
@@ -92,22 +94,27 @@ class Gatherer:
         self._checked |= bool(dss.checked.any()) or any(
             option.subtype == Subtype.MP_CAPABLE and len(option.octets) == LONGEST_WITH_CHECKSUM for option in options
         )
-        sums, whole = (
-            payload_sums(piece) if self._checked else (np.zeros(len(piece), np.uint16), np.zeros(len(piece), bool))
-        )
+        nothing = np.zeros(len(piece), np.uint16), np.zeros(len(piece), bool)
+        sums, whole = payload_sums(piece) if self._checked else nothing
         flow, direction = self._intern(piece)
+        syn_options = {
+            int(row): octets[:length].tobytes()
+            for row, length, octets in zip(piece.syn.row, piece.syn.length, piece.syn.octets, strict=True)
+        }
+        timestamp = piece.timestamp.copy()
+        for row, octets in syn_options.items():
+            timestamp[row] = int.from_bytes(find_option(octets, TIMESTAMPS)[:4], "big")
         self.pieces.append(
             Table(
                 time=piece.time, flow=flow, direction=direction, sequence=piece.sequence,
                 acknowledgement=piece.acknowledgement, flags=(piece.flags & 0xFF).astype(np.uint8),
-                window=piece.window, payload=piece.payload, hop_limit=piece.hop_limit,
-                tap=np.uint32(piece.file << 16) | piece.interface.astype(np.uint32), sums=sums, whole=whole,
+                # A column of the headers would keep them all in memory.
+                window=piece.window, payload=piece.payload, hop_limit=piece.hop_limit.copy(),
+                tap=np.uint32(piece.file << 16) | piece.interface.astype(np.uint32),
+                identification=piece.identification, timestamp=timestamp, sums=sums, whole=whole,
                 dss=replace(dss, row=dss.row + self._rows),
                 options=tuple(replace(option, row=option.row + self._rows) for option in options),
-                syn_options={
-                    int(row) + self._rows: octets[:length].tobytes()
-                    for row, length, octets in zip(piece.syn.row, piece.syn.length, piece.syn.octets, strict=True)
-                },
+                syn_options={row + self._rows: octets for row, octets in syn_options.items()},
                 malformed=malformed + self._rows, pairs=(),
             )
         )  # fmt: skip
@@ -125,9 +132,7 @@ class Gatherer:
                 _endpoint(piece.source, piece.source_port, row),
                 _endpoint(piece.destination, piece.destination_port, row),
             )
-            pair = (
-                (one, other) if (one.high, one.low, one.port) <= (other.high, other.low, other.port) else (other, one)
-            )
+            pair = (one, other) if one <= other else (other, one)
             numbers[at] = self._flows.setdefault(pair, len(self._flows))
             senders[at] = source[row] if pair[0] == one else destination[row]
         return numbers[inverse], (source != senders[inverse]).astype(np.uint8)
@@ -171,6 +176,7 @@ def select(table: Table, rows: Int64) -> Table:
 _COLUMNS = {
     "time": np.int64, "flow": np.int32, "direction": np.uint8, "sequence": np.uint32, "acknowledgement": np.uint32,
     "flags": np.uint8, "window": np.uint16, "payload": np.uint32, "hop_limit": np.uint8, "tap": np.uint32,
+    "identification": np.uint16, "timestamp": np.uint32,
     "sums": np.uint16, "whole": np.bool_,
 }  # fmt: skip
 _DSS_COLUMNS = {

@@ -32,7 +32,7 @@ class Carried:
 
 
 def carried(flows: Flows, streams: Streams, maps: Maps, chunks: Chunks, bare: Bool) -> Carried:
-    """All payload that has a place in its stream. On flows that are `bare`, without mappings, TCP's numbers say which."""
+    """All payload that has a place in its stream; on flows that are `bare`, without mappings, TCP's numbers tell it."""
     mapped = np.flatnonzero(chunks.map >= 0)
     unmapped = np.flatnonzero((chunks.map < 0) & bare[flows.table.flow[chunks.row]])
     position = chunks.start.copy()
@@ -51,7 +51,7 @@ def carried(flows: Flows, streams: Streams, maps: Maps, chunks: Chunks, bare: Bo
     return Carried(row, streams.of_row[row], parts.start, parts.length, parts.kind)
 
 
-def by_kind(flows: Flows, streams: Streams, data: Carried) -> Int64:
+def by_kind(flows: Flows, data: Carried) -> Int64:
     """Octets, shape (flows, 2 directions of the connection, kinds)."""
     shape = (len(flows.flows), 2, len(MapKind))
     index = np.ravel_multi_index((flows.table.flow[data.row], data.stream & 1, data.kind.astype(np.int64)), shape)

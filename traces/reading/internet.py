@@ -108,7 +108,7 @@ def _ipv6(packets: Packets, rows: Int64, at: Int64, tally: Tally) -> Datagrams:
     malformed = ~cut & (header[:, 0] >> 4 != 6)
     protocol = np.where(cut | malformed, NOT_TCP, header[:, 6]).astype(np.uint8)
     size, later = _extensions(packets.octets, at, protocol, at + captured)
-    cut |= size > captured
+    cut |= (size > captured) | (np.isin(protocol, EXTENSIONS) & (size == captured))
     tally.note_where(Oddity.CUT_HEADERS, number, cut)
     tally.note_where(Oddity.MALFORMED, number, malformed)
     tally.note_where(Oddity.FRAGMENT, number, later & ~cut)

@@ -26,10 +26,9 @@ def find_mptcp(octets: UInt8, length: Int64) -> tuple[MptcpOptions, NDArray[np.b
     flat[: octets.size] = octets.reshape(-1)
     malformed = np.zeros(len(octets), np.bool_)
     found: list[tuple[Int64, Int64, UInt8]] = []
-    row = np.flatnonzero(length > 0)
-    at = row * LONGEST_OPTIONS
-    end = at + length[row]
-    at += leading_timestamps(octets[row], length[row])
+    usual = leading_timestamps(octets, length)
+    row = np.flatnonzero(length > usual)
+    at, end = row * LONGEST_OPTIONS + usual[row], row * LONGEST_OPTIONS + length[row]
     while len(row):
         kind, size = flat[at], flat[at + 1]
         single = kind == NO_OPERATION
