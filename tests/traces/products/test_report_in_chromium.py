@@ -48,16 +48,15 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 @pytest.fixture
 def page(browser: Page, tmp_path: Path) -> Page:
     """A report of two connections, the first with two subflows and an event that is told in markup."""
-    first = transfer(400)
+    first = transfer(150)
     odd = event(5, EventKind.ADD_ADDR, detail=HOSTILE)
-    connections = replace(first, events=(*first.events, odd)), transfer(60, number=1, flows=1)
+    connections = replace(first, events=(*first.events, odd)), transfer(20, number=1, flows=1)
     path = tmp_path / "report.html"
     path.write_text(report(trace(*connections, warnings=[HOSTILE]), connections, Wanted(tmp_path)), encoding="utf-8")
     browser.problems.clear()
     browser.requests.clear()
     browser.resize(1280, 900)
     browser.open(path)
-    browser.evaluate(SHOW_ALL)
     return browser
 
 
@@ -72,6 +71,7 @@ def click(page: Page, title: str) -> None:
 
 
 def test_every_plot_is_drawn_without_a_complaint_and_without_a_request(page: Page) -> None:
+    page.evaluate(SHOW_ALL)
     drawn = page.evaluate(DRAWN)
     assert len(drawn) == 11
     assert all(count > 0 for count in drawn)
@@ -83,6 +83,7 @@ def test_every_plot_is_drawn_without_a_complaint_and_without_a_request(page: Pag
 
 
 def test_a_subflow_is_switched_off_and_on_in_all_plots(page: Page) -> None:
+    page.evaluate(SHOW_ALL)
     before, drawn = [page.evaluate(SHOWN % subflow) for subflow in (0, 1)], page.evaluate(DRAWN)
     click(page, "0 wlan0")
     assert page.evaluate(SHOWN % 0) == [0] * len(drawn)
@@ -96,6 +97,7 @@ def test_a_subflow_is_switched_off_and_on_in_all_plots(page: Page) -> None:
 
 
 def test_marks_are_switched_too(page: Page) -> None:
+    page.evaluate(SHOW_ALL)
     click(page, "data ack")
     roles = page.evaluate(
         "[...document.querySelectorAll('.plot')].flatMap((one) => (one.data || []).filter((two) => two.visible))"
@@ -106,6 +108,7 @@ def test_marks_are_switched_too(page: Page) -> None:
 
 
 def test_plots_over_time_show_the_same_time(page: Page) -> None:
+    page.evaluate(SHOW_ALL)
     page.evaluate("Plotly.relayout(document.querySelector('.plot'), {'xaxis.range': [0.01, 0.02]}).then(() => null)")
     page.evaluate(SETTLED)
     zoomed = page.evaluate(TIMES)
@@ -123,6 +126,7 @@ def test_another_connection_is_drawn_when_it_is_opened(page: Page) -> None:
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(page: Page) -> None:
+    page.evaluate(SHOW_ALL)
     page.resize(*PHONE)
     page.evaluate(SETTLED)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
@@ -132,6 +136,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(page: Page) -> None:
 
 
 def test_no_button_sends_a_plot_anywhere(page: Page) -> None:
+    page.evaluate(SHOW_ALL)
     titles = page.evaluate(TITLES)
     assert sorted(titles) == ["Download plot as a PNG", "Pan", "Reset axes", "Zoom", "Zoom in", "Zoom out"]
 
