@@ -39,7 +39,7 @@ from traces.products.plot import Product
 from traces.products.wanted import Format, read_wanted
 from traces.products.write import write_products
 from traces.request import make_request
-from traces.summary import parse_files, read_trace
+from traces.summary import parse_files, parse_offset, read_trace
 from traces.verdict import ERROR_CODE
 
 JSON = {"json": "Print the report as JSON."}
@@ -284,6 +284,7 @@ def demo(lab: Lab, cold: bool = False, keep: bool = False, json: bool = False) -
 
 @lab_task(root=False, help={
     "file": "Capture files, or folders of them, separated by commas; they are read together.",
+    "ip-offset": "Octets before the IP header, for a link layer that is not known; by default as the file says.",
     "out": "Folder for plots and tables; without it there are none.",
     "plot": f"What to plot, separated by commas: {', '.join(Product)}. By default all.",
     "format": f"Forms of the plots, separated by commas: {', '.join(Format)}; by default html.",
@@ -295,15 +296,15 @@ def demo(lab: Lab, cold: bool = False, keep: bool = False, json: bool = False) -
     **JSON,
 })  # fmt: skip
 def mptcptrace(
-    lab: Lab, file: str, out: str = "", plot: str = "", format: str = "", connection: str = "", interval: str = "1",
-    points: str = "4000", relative: bool = False, replace: bool = False, json: bool = False,
+    lab: Lab, file: str, ip_offset: str = "", out: str = "", plot: str = "", format: str = "", connection: str = "",
+    interval: str = "1", points: str = "4000", relative: bool = False, replace: bool = False, json: bool = False,
 ) -> None:  # fmt: skip
     """List the MPTCP connections in capture files, and plot what went over each subflow when."""
     wanted = read_wanted(
         out, plot=plot, form=format, connection=connection, interval=interval, points=points, relative=relative,
         replace=replace,
     )  # fmt: skip
-    trace = read_trace(parse_files(file), lab.progress)
+    trace = read_trace(parse_files(file), lab.progress, link_header=parse_offset(ip_offset))
     written = write_products(lab, trace, wanted)
     report(as_json(trace) | written.as_json(), [*as_lines(trace), *written.lines()], json)
 

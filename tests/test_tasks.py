@@ -254,6 +254,7 @@ BAD = [
     (("check-mptcp", "--bulk-url", "http://[::1/"), "'http://[::1/' is not a URL"),
     (("mptcptrace", "--file", "tests/captures/truth.json"), "is not a capture file that is understood"),
     (("mptcptrace", "--file", "tests/captures"), "there is no capture in tests/captures"),
+    ((*TRACE, "--ip-offset", "-1"), "--ip-offset is '-1'"),
     ((*TRACE, "--plot", "seq"), "there is no folder for the plots"),
     ((*TRACE, "--out", "tests/captures"), "tests/captures has files in it"),
     ((*TRACE, "--out", "nowhere", "--plot", "seq,ack"), "--plot is 'ack'"),

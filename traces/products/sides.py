@@ -75,6 +75,9 @@ def side_of(connection: Connection, direction: Direction) -> Side:
     chosen = acks.direction == direction
     position, window = acks.position[chosen], acks.window[chosen]
     edge = np.where(window < 0, -1, position + window)
+    # The acknowledgement of a DATA_FIN is one higher, and that one is no data (RFC 8684 section 3.3.3).
+    octets = connection.bytes.c2s if direction is Direction.C2S else connection.bytes.s2c
+    position = np.minimum(position, octets)
     highest = np.maximum.accumulate(position) if len(position) else position
     edges = np.maximum.accumulate(edge) if len(edge) else edge
     acked = Acked(acks.time[chosen], acks.subflow[chosen].astype(np.int64), position, highest, edges)
@@ -90,7 +93,8 @@ def merged(*times: Int64) -> Int64:
     """All times in order, each once."""
     # Several times faster than NumPy's unique, since a stable sort merges what is sorted already.
     together = np.sort(np.concatenate(times), kind="stable")
-    return together[np.append(True, together[1:] != together[:-1])[: len(together)]]
+    once: Int64 = together[np.append(True, together[1:] != together[:-1])[: len(together)]]
+    return once
 
 
 def held(times: Int64, values: Int64, wanted: Int64, *, before: int, right: bool = True) -> Int64:

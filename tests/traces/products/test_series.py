@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.traces.products.simulation import C2S, MILLISECOND, S2C, Ack, Map, at, connection, event, subflow
-from traces.mptcp.model import EventKind, MapKind
+from traces.mptcp.model import EventKind, MapKind, Volume
 from traces.products.plot import Plot, Product, Role, Series
 from traces.products.series import ack_size, data_rtt, events, rtt, sequence, sides
 from traces.products.sides import side_of
@@ -87,6 +87,11 @@ class TestAckSize:
         late: list[Ack] = [(1, 0, S2C, 500, 0), (2, 1, S2C, 300, 0), (3, 0, S2C, 600, 0)]
         drawn = by_role(ack_size(side_of(connection(acks=late), S2C)))
         assert drawn == {(Role.DATA_ACK, 0): [(1, 500), (3, 100)], (Role.DATA_ACK, 1): [(2, 0)]}
+
+    def test_a_data_fin_is_no_data(self) -> None:
+        told: list[Ack] = [(1, 0, S2C, 500, 0), (2, 0, S2C, 501, 0)]
+        drawn = by_role(ack_size(side_of(connection(acks=told, bytes=Volume(0, 500)), S2C)))
+        assert drawn == {(Role.DATA_ACK, 0): [(1, 500), (2, 0)]}
 
 
 class TestRtt:
