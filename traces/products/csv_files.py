@@ -6,9 +6,11 @@ import csv
 from collections.abc import Iterable, Iterator
 from typing import TextIO
 
-from traces.products.plot import Int64, Plot, Series, Shape, Values, seconds_text
+from traces.products.numbers import numbers_text, seconds_text
+from traces.products.plot import Plot, Series, Shape
 from traces.products.tables import Table
 
+DIGITS = ".9g"
 FORMULAS = ("=", "+", "-", "@")
 """How text begins that spreadsheets would compute."""
 
@@ -29,15 +31,15 @@ def write_plot(plot: Plot, file: TextIO, *, relative: bool) -> None:
 
 def _rows(plot: Plot, series: Series, zero: int, *, ranged: bool, named: bool) -> Iterable[tuple[str, ...]]:
     size = len(series)
-    x = _seconds(series.x - zero) if plot.over_time else _text(series.x)
+    x = seconds_text(series.x - zero, digits=9) if plot.over_time else numbers_text(series.x, DIGITS)
     subflow = "" if series.subflow is None else str(series.subflow)
     lanes = plot.y.lanes
     # What belongs to a subflow has its number in a column of its own.
     name = series.name if series.subflow is None else series.role
     columns = [x, [name] * size, [subflow] * size]
-    columns.append([lanes[int(lane)] for lane in series.y] if lanes else _text(series.y))
+    columns.append([lanes[int(lane)] for lane in series.y] if lanes else numbers_text(series.y, DIGITS))
     if ranged:
-        columns.append([""] * size if series.top is None else _text(series.top))
+        columns.append([""] * size if series.top is None else numbers_text(series.top, DIGITS))
     if named:
         columns.append([_plain(label) for label in series.labels] or [""] * size)
     return zip(*columns, strict=True)
@@ -53,14 +55,6 @@ def write_table(table: Table, file: TextIO) -> None:
 def _cells(table: Table) -> Iterator[list[str]]:
     for row in table.rows:
         yield [_plain(cell) if isinstance(cell, str) else "" if cell is None else str(cell) for cell in row]
-
-
-def _seconds(nanoseconds: Int64) -> list[str]:
-    return [seconds_text(value, digits=9) for value in nanoseconds.tolist()]
-
-
-def _text(values: Values) -> list[str]:
-    return [str(value) if isinstance(value, int) else f"{value:.9g}" for value in values.tolist()]
 
 
 def _plain(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from traces.products.plot import Axis, Int64, Plot, Product, Role, Series, Shape
+from traces.products.plot import Axis, Int64, Plot, Product, Role, steps
 from traces.products.series import OCTETS, plot_of, subflow_name
 from traces.products.sides import Side, held, merged
 
@@ -23,9 +23,9 @@ def flight(side: Side) -> Plot:
     open_ = edge >= 0
     total = sum((unacknowledged(side, one.id, times) for one in side.connection.subflows), np.zeros_like(times))
     series = [
-        Series("window", Role.WINDOW, Shape.STEPS, None, times[open_], np.maximum(edge - acked, 0)[open_]),
-        Series("flight", Role.FLIGHT, Shape.STEPS, None, times, np.maximum(_highest_sent(side, times) - acked, 0)),
-        Series("sum of the subflows' flights", Role.SUBFLOW_SUM, Shape.STEPS, None, times, total),
+        steps("window", Role.WINDOW, None, times[open_], np.maximum(edge - acked, 0)[open_]),
+        steps("flight", Role.FLIGHT, None, times, np.maximum(_highest_sent(side, times) - acked, 0)),
+        steps("sum of the subflows' flights", Role.SUBFLOW_SUM, None, times, total),
     ]
     return plot_of(side, Product.FLIGHT, "flight and window", SIZE, series)
 
@@ -34,13 +34,10 @@ def subflow_flight(side: Side) -> Plot:
     """Data of each subflow that are not acknowledged at the level of the connection."""
     times = _times(side)
     series = [
-        Series(
-            subflow_name(one.id, Role.FLIGHT), Role.FLIGHT, Shape.STEPS, one.id, times,
-            unacknowledged(side, one.id, times),
-        )
+        steps(subflow_name(one.id, Role.FLIGHT), Role.FLIGHT, one.id, times, unacknowledged(side, one.id, times))
         for one in side.connection.subflows
         if (side.sent.subflow == one.id).any()
-    ]  # fmt: skip
+    ]
     return plot_of(side, Product.SUBFLOW_FLIGHT, "flight by subflow", SIZE, series)
 
 
@@ -50,9 +47,9 @@ def right_edge(side: Side) -> Plot:
     known = acked.edge >= 0
     highest = np.maximum.accumulate(sent.end) if len(sent.end) else sent.end
     series = [
-        Series("right edge", Role.WINDOW, Shape.STEPS, None, acked.time[known], acked.edge[known]),
-        Series("highest sent", Role.SENT, Shape.STEPS, None, sent.time, highest),
-        Series("acknowledged", Role.DATA_ACK, Shape.STEPS, None, acked.time, acked.highest),
+        steps("right edge", Role.WINDOW, None, acked.time[known], acked.edge[known]),
+        steps("highest sent", Role.SENT, None, sent.time, highest),
+        steps("acknowledged", Role.DATA_ACK, None, acked.time, acked.highest),
     ]
     return plot_of(side, Product.RIGHT_EDGE, "right edge", OCTETS, series)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lab.errors import BadInputError
-from traces.products.plot import NANOSECONDS, Axis, Int64, Plot, Product, Role, Series, Shape
+from traces.products.plot import NANOSECONDS, Axis, Int64, Plot, Product, Role, Series, Shape, steps
 from traces.products.series import plot_of
 from traces.products.sides import Side, held, merged
 
@@ -62,7 +62,7 @@ def _over_time(side: Side, width: int) -> Series:
     times = merged(acked.time, acked.time + width)
     times = times[times <= acked.time[-1]] if len(acked.time) else acked.time
     rate = (acked.upto(times) - held(acked.time, acked.highest, times - width, before=0)) / width * PER_MEGABYTE
-    return Series("moving", Role.MOVING, Shape.STEPS, None, times, rate)
+    return steps("moving", Role.MOVING, None, times, rate)
 
 
 def _over_acks(times: Int64, highest: Int64, acks: int) -> Series:

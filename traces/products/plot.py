@@ -17,12 +17,6 @@ Values: TypeAlias = NDArray[np.int64] | NDArray[np.float64]
 NANOSECONDS = 1_000_000_000
 
 
-def seconds_text(nanoseconds: int, *, digits: int) -> str:
-    """Nanoseconds as seconds with so many decimal places, cut off behind them; never by way of a float."""
-    sign, whole = ("-", -nanoseconds) if nanoseconds < 0 else ("", nanoseconds)
-    return f"{sign}{whole // NANOSECONDS}.{whole % NANOSECONDS // 10 ** (9 - digits):0{digits}d}"
-
-
 class Product(StrEnum):
     """What can be plotted, by the names that `--plot` takes."""
 
@@ -105,6 +99,13 @@ class Series:
 
     def __len__(self) -> int:
         return len(self.x)
+
+
+def steps(name: str, role: Role, subflow: int | None, x: Int64, y: Values) -> Series:
+    """A series of steps without those that change nothing, but for the last."""
+    changes = np.append(True, y[1:] != y[:-1])[: len(y)]
+    changes[-1:] = True
+    return Series(name, role, Shape.STEPS, subflow, x[changes], y[changes])
 
 
 @dataclass(frozen=True, slots=True)

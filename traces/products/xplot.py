@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from traces.products.plot import Plot, Role, Series, Shape, seconds_text
+from traces.products.numbers import numbers_text, seconds_text
+from traces.products.plot import Int64, Plot, Role, Series, Shape
 
 SUBFLOWS = ("yellow", "magenta", "green", "orange", "pink", "purple", "blue")
 """On xplot.org's black ground; white is what belongs to no subflow."""
@@ -15,6 +16,7 @@ COLOURS = {Role.WINDOW: "yellow", Role.SUBFLOW_SUM: "orange", Role.MEAN: "orange
 POINTS = {Role.DATA_ACK: "diamond", Role.RTT: "dot", Role.EVENT: "box"}
 LETTERS = {Role.REINJECTED: "R", Role.RETRANSMITTED: "T", Role.REINJECTED_SAME: "S"}
 """Stand above segments that carry data again."""
+DIGITS = ".6f"
 LARGEST_UNSIGNED = (1 << 32) - 1
 """xplot.org's `unsigned` has 32 bits; what is larger, or no whole number, is `double`."""
 
@@ -31,10 +33,11 @@ def xpl(plot: Plot, *, relative: bool) -> Iterator[str]:
     zero = plot.start if relative else 0
     for series in plot.series:
         yield WHOLE if series.subflow is None else SUBFLOWS[series.subflow % len(SUBFLOWS)]
-        x = [_time(int(value) - zero) if plot.over_time else str(value) for value in series.x]
-        yield from _DRAWN[series.shape](series, x, _numbers(series.y))
+        x = _times(series.x - zero) if plot.over_time else numbers_text(series.x, DIGITS)
+        yield from _DRAWN[series.shape](series, x, numbers_text(series.y, DIGITS))
     for moment in plot.moments:
-        yield from (f"btext {_time(moment.time - zero)} 0 red", _line(moment.text))
+        (time,) = _times(np.array([moment.time - zero]))
+        yield from (f"btext {time} 0 red", _line(moment.text))
     yield "go"
 
 
@@ -54,7 +57,7 @@ def _points(series: Series, x: list[str], y: list[str]) -> Iterator[str]:
 
 def _segments(series: Series, x: list[str], y: list[str]) -> Iterator[str]:
     letter = LETTERS.get(series.role)
-    tops = _numbers(series.y if series.top is None else series.top)
+    tops = numbers_text(series.y if series.top is None else series.top, DIGITS)
     for time, low, high in zip(x, y, tops, strict=True):
         yield f"line {time} {low} {time} {high}"
         if letter:
@@ -75,12 +78,9 @@ def _joined(_series: Series, x: list[str], y: list[str]) -> Iterator[str]:
 _DRAWN = {Shape.POINTS: _points, Shape.SEGMENTS: _segments, Shape.STEPS: _steps, Shape.LINE: _joined}
 
 
-def _time(nanoseconds: int) -> str:
+def _times(nanoseconds: Int64) -> list[str]:
+    """With microseconds: xplot.org takes no more."""
     return seconds_text(nanoseconds, digits=6)
-
-
-def _numbers(values: np.ndarray) -> list[str]:
-    return [str(value) for value in values.tolist()] if values.dtype.kind == "i" else [f"{v:.6f}" for v in values]
 
 
 def _line(text: str) -> str:

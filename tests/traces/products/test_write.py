@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from invoke.config import Config
 from invoke.context import Context
 
@@ -18,9 +22,15 @@ from tests.conftest import lab_on
 from tests.traces.products.simulation import C2S, connection, trace, transfer
 from tests.traces.products.tiny import tiny
 from traces.mptcp.model import MapKind
+from traces.products.csv_files import write_plot
+from traces.products.goodput import Interval
 from traces.products.plot import Product
+from traces.products.products import plots
+from traces.products.report import report
+from traces.products.thinning import thinned
 from traces.products.wanted import Format, Wanted
 from traces.products.write import write_products
+from traces.products.xplot import xpl
 
 
 @pytest.fixture
@@ -103,3 +113,29 @@ def test_a_dry_run_only_says_what_it_would_write(tmp_path: Path, capsys: pytest.
 
 def test_nothing_wanted_is_nothing_written(lab: Lab) -> None:
     assert write_products(lab, trace(tiny()), None).paths == ()
+
+
+PIECES = st.tuples(st.floats(0, 5), st.integers(0, 1), st.sampled_from([0, 1]), st.integers(-5, 1 << 40))
+MAPS = st.lists(st.tuples(PIECES, st.integers(0, 1 << 33), st.sampled_from(MapKind)), max_size=8)
+ACKS = st.lists(st.tuples(PIECES, st.integers(-1, 1 << 30)), max_size=8)
+SAMPLES = st.lists(st.tuples(PIECES, st.floats(0, 1e4)), max_size=4)
+
+
+@pytest.mark.slow
+@given(MAPS, ACKS, SAMPLES, st.booleans())
+def test_whatever_a_connection_holds_it_can_be_written(
+    maps: list[Any], acks: list[Any], samples: list[Any], relative: bool
+) -> None:
+    """Odd times, positions, windows and sizes: damaged captures have them."""
+    by_time = [sorted(rows) for rows in (maps, acks, samples)]
+    made = connection(
+        [(*piece, length, kind) for piece, length, kind in by_time[0]],
+        [(*piece, window) for piece, window in by_time[1]],
+        [(time, flow, way, seconds) for (time, flow, way, _), seconds in by_time[2]],
+    )
+    for plot in plots(made, tuple(Product), Interval(nanoseconds=1_000_000)):
+        for series in thinned(plot, 4).plot.series:
+            assert len(series) <= 4
+        assert list(xpl(plot, relative=relative))[-1] == "go"
+        write_plot(plot, io.StringIO(), relative=relative)
+    assert "</html>" in report(trace(made), [made], Wanted(Path("plots")))
