@@ -87,7 +87,7 @@ def _furnish(axes: Axes, plot: Plot, note: str) -> None:
     """Title, axes, moments, legend."""
     axes.set_title(plot.title + (f"\n{note}" if note else ""), loc="left", fontsize=11)
     axes.set_xlabel("time since the start (s)" if plot.over_time else plot.x.title)
-    axes.set_ylabel(plot.y.title)
+    axes.set_ylabel("" if plot.y.lanes else plot.y.title)
     axes.autoscale_view()
     if plot.y.lanes:
         axes.set_yticks(range(len(plot.y.lanes)), plot.y.lanes)

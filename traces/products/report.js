@@ -80,7 +80,7 @@ function layout(plot) {
     // A finger that moves over a plot scrolls the page; two buttons of the plot zoom.
     dragmode: TOUCHED.matches ? false : "zoom",
     xaxis: {...axis, title: {text: plain(plot.x)}},
-    yaxis: {...axis, title: {text: plain(plot.y)}, rangemode: plot.lanes.length ? "normal" : "tozero", ...large, ...lanes},
+    yaxis: {...axis, title: {text: plot.lanes.length ? "" : plain(plot.y)}, rangemode: plot.lanes.length ? "normal" : "tozero", ...large, ...lanes},
     legend: {orientation: "h", x: 0, y: 1, yanchor: "bottom"},
     ...moments(plot),
   };
@@ -91,7 +91,8 @@ class Connection {
     this.details = details;
     this.hidden = new Set();
     this.drawn = [];
-    this.time = {autorange: true};
+    const margin = Number(details.dataset.seconds) / 50;
+    this.time = {range: [-margin, Number(details.dataset.seconds) + margin], autorange: false};
     this.plots = null;
     this.places = [...details.querySelectorAll(".plot")];
     for (const button of details.querySelectorAll(".legend button")) {

@@ -57,6 +57,8 @@ class Section:
 
     id: int
     title: str
+    seconds: float
+    """That plots over time show at first."""
     subflows: Table
     events: Table
     switches: tuple[Switch, ...]
@@ -83,7 +85,7 @@ def report(trace: Trace, chosen: Sequence[Connection], wanted: Wanted) -> str:
         title="MPTCP connections",
         summary=_summary(trace, chosen),
         warnings=trace.warnings,
-        connections=tables.connections(chosen),
+        connections=tables.connections(chosen).without("started"),
         tcp_connections=tables.tcp_connections(trace),
         sections=[_section(one, wanted, most) for one in chosen],
         most_rows=MOST_ROWS,
@@ -118,6 +120,7 @@ def _section(connection: Connection, wanted: Wanted, most: int) -> Section:
     return Section(
         id=connection.id,
         title=_title(connection),
+        seconds=round(connection.duration, 6) or 1.0,
         subflows=tables.subflows([connection], since=connection.started).without("connection"),
         events=tables.events([connection], since=connection.started).without("connection"),
         switches=_switches(connection, few),

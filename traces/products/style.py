@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from traces.products.plot import Role, Series
 
-SUBFLOWS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5B5B5B")
+SUBFLOWS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8C510A")
 """Colours of the subflows 0, 1, …; after the last it begins anew, with other marks."""
 TEXT = "#1a1a1a"
 GRID = "#dddddd"
@@ -19,7 +19,7 @@ class Look:
     mark: str
     symbol: str
     colour: str = TEXT
-    """Where the series belongs to no subflow."""
+    """Where the series belongs to no subflow: none of the subflows' colours."""
     dash: bool = False
 
 
@@ -28,13 +28,13 @@ LOOKS = {
     Role.RETRANSMITTED: Look("v", "triangle-down"),
     Role.REINJECTED: Look("^", "triangle-up"),
     Role.REINJECTED_SAME: Look("s", "square"),
-    Role.DATA_ACK: Look("D", "diamond-open", "#5B5B5B"),
-    Role.WINDOW: Look("_", "line-ew", "#009E73", dash=True),
-    Role.SENT: Look(".", "circle", "#0072B2"),
-    Role.FLIGHT: Look(".", "circle", "#0072B2"),
-    Role.SUBFLOW_SUM: Look(".", "circle", "#D55E00", dash=True),
-    Role.MOVING: Look(".", "circle", "#0072B2"),
-    Role.MEAN: Look(".", "circle", "#D55E00", dash=True),
+    Role.DATA_ACK: Look("D", "diamond-open", "#7A7A7A"),
+    Role.WINDOW: Look("_", "line-ew", "#332288", dash=True),
+    Role.SENT: Look(".", "circle"),
+    Role.FLIGHT: Look(".", "circle"),
+    Role.SUBFLOW_SUM: Look(".", "circle", "#7A7A7A", dash=True),
+    Role.MOVING: Look(".", "circle"),
+    Role.MEAN: Look(".", "circle", "#7A7A7A", dash=True),
     Role.RTT: Look(".", "circle"),
     Role.EVENT: Look("o", "circle"),
 }

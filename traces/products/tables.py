@@ -31,7 +31,7 @@ def connections(chosen: Iterable[Connection]) -> Table:
     columns = (
         "connection", "version", "client_token", "server_token", "tokens", "subflows", "started", "duration",
         "bytes_c2s", "bytes_s2c", "goodput_c2s", "goodput_s2c", "reinjected_c2s", "reinjected_s2c",
-        "checksums", "checksums_wrong", "fallback",
+        "initial_dsn_c2s", "initial_dsn_s2c", "checksums", "checksums_wrong", "fallback",
     )  # fmt: skip
     return Table("connections", columns, tuple(_connection(one) for one in chosen))
 
@@ -41,7 +41,7 @@ def _connection(one: Connection) -> tuple[Cell, ...]:
         one.id, one.version, one.client_token, one.server_token, one.tokens, len(one.subflows),
         round(one.started, 6), round(one.duration, 6), one.bytes.c2s, one.bytes.s2c,
         round(one.goodput(Direction.C2S)), round(one.goodput(Direction.S2C)), one.reinjected.c2s, one.reinjected.s2c,
-        "yes" if one.checksums else "no", one.checksums_wrong, one.fallback,
+        *one.initial_dsn, "yes" if one.checksums else "no", one.checksums_wrong, one.fallback,
     )  # fmt: skip
 
 

@@ -109,6 +109,8 @@ def test_marks_are_switched_too(page: Page) -> None:
 
 def test_plots_over_time_show_the_same_time(page: Page) -> None:
     page.evaluate(SHOW_ALL)
+    at_first = page.evaluate(TIMES)
+    assert at_first == at_first[:1] * 10
     page.evaluate("Plotly.relayout(document.querySelector('.plot'), {'xaxis.range': [0.01, 0.02]}).then(() => null)")
     page.evaluate(SETTLED)
     zoomed = page.evaluate(TIMES)
