@@ -23,6 +23,9 @@ from traces.mptcp.table import gather
 from traces.mptcp.volumes import carried, find_ends
 from traces.reading.segments import Segments
 
+MOST_WARNINGS = 100
+"""Of one sort."""
+
 
 def analyse(pieces: Iterable[Segments], interfaces: Sequence[str] = (), warnings: Iterable[str] = ()) -> Trace:
     """The MPTCP and TCP connections in these segments, from however many files and in any order.
@@ -50,8 +53,9 @@ def analyse(pieces: Iterable[Segments], interfaces: Sequence[str] = (), warnings
 
 
 def _bare(flows: Flows, streams: Streams, maps: Maps, drafts: Sequence[Draft]) -> Bool:
-    """Which flows began a connection that has no mapping at all."""
-    mapped = set(streams.connection[flows.table.flow[maps.row]].tolist())
+    """Which flows began a connection that has neither a mapping nor any other DSS."""
+    rows = np.concatenate((maps.row, flows.table.dss.row))
+    signalled = set(streams.connection[flows.table.flow[rows]].tolist())
     bare = np.zeros(len(flows.flows), bool)
-    bare[[draft.initial for at, draft in enumerate(drafts) if at not in mapped and draft.initial is not None]] = True
+    bare[[draft.initial for at, draft in enumerate(drafts) if at not in signalled and draft.initial is not None]] = True
     return bare

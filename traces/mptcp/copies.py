@@ -55,8 +55,12 @@ def _likeness(table: Table) -> UInt64:
         for part, factor in zip((numbers, size, marks, ends), _FACTORS, strict=True):
             mixed = (mixed ^ part) * np.uint64(factor)
             mixed ^= mixed >> np.uint64(31)
-        for row, octets in table.syn_options.items():
-            mixed[row] ^= np.uint64(hash(octets) & 0xFFFF_FFFF_FFFF_FFFF)
+        dss = table.dss
+        # One after the other: a segment may have two.
+        signal = (dss.ack * np.uint64(_FACTORS[0]) ^ dss.dsn) * np.uint64(_FACTORS[1]) ^ dss.flags ^ dss.checksum
+        np.bitwise_xor.at(mixed, dss.row, signal ^ dss.length.astype(np.uint64) << np.uint64(32) ^ dss.ssn)
+        for option in table.options:
+            mixed[option.row] ^= np.uint64(hash((option.subtype, option.octets)) & 0xFFFF_FFFF_FFFF_FFFF)
     return mixed
 
 

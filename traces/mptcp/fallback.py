@@ -31,7 +31,6 @@ class Fallbacks:
         self._infinite = _first_rows(connection, table.flow, maps.row[maps.infinite])
         failed = np.array([option.row for option in table.options if option.subtype == Subtype.MP_FAIL], np.int64)
         self._failed = _first_rows(connection, table.flow, failed)
-        self._signalled = _first_rows(connection, table.flow, table.dss.row)
 
     def find(self, number: int, rows: Int64) -> Fallback | None:
         """Of this connection; `rows` are those of its first flow."""
@@ -41,7 +40,7 @@ class Fallbacks:
             return self._told(why, self._infinite[number])
         initial = evidence.drafts[number].initial
         payload = rows[table.payload[rows] > 0]
-        if initial is None or number in self._signalled or not evidence.bare[initial] or not len(payload):
+        if initial is None or not evidence.bare[initial] or not len(payload):
             return None
         third = rows[(table.direction[rows] == 0) & (table.flags[rows] & (SYN | ACK) == ACK)]
         if evidence.handshakes[initial].confirmed is None and len(third):

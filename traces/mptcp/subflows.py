@@ -50,6 +50,7 @@ def build_subflow(evidence: Evidence, draft: Draft, at: int, parts: SubflowParts
         mapped=volume(*MapKind), unique=volume(MapKind.NEW), retransmitted=volume(MapKind.RETRANSMITTED),
         reinjected=volume(MapKind.REINJECTED), reinjected_same=volume(MapKind.REINJECTED_SAME),
         rtt_median=(medians[0], medians[1]), scales=(flow.scale[0], flow.scale[1]),
+        syn_ttls=_ttls(evidence.flows, flow.syns), syn_ack_ttls=_ttls(evidence.flows, flow.syn_acks),
     )  # fmt: skip
 
 
@@ -61,6 +62,10 @@ def _median(rtts: RttSamples, subflow: int, direction: Direction) -> float | Non
 def _names(interfaces: Sequence[str], taps: UInt32) -> tuple[str, ...]:
     numbers = [int(tap) & 0xFFFF for tap in taps]
     return tuple(dict.fromkeys(interfaces[number] for number in numbers if number < len(interfaces)))
+
+
+def _ttls(flows: Flows, rows: list[int]) -> tuple[int, ...]:
+    return tuple(int(flows.table.hop_limit[row]) for row in rows)
 
 
 def _handshake_seconds(flows: Flows, flow: Flow, rows: Int64) -> float | None:
