@@ -35,8 +35,8 @@ from traces.demo import run_demo
 from traces.dissector import build_dissector as render_dissector
 from traces.dissector import install_dissector as add_dissector
 from traces.mptcp.form import as_json, as_lines
-from traces.products.plot import Product
-from traces.products.wanted import Format, read_wanted
+from traces.products.wanted import OPTIONS as PLOTS
+from traces.products.wanted import read_wanted
 from traces.products.write import write_products
 from traces.request import make_request
 from traces.summary import parse_files, parse_offset, read_trace
@@ -285,15 +285,7 @@ def demo(lab: Lab, cold: bool = False, keep: bool = False, json: bool = False) -
 @lab_task(root=False, help={
     "file": "Capture files, or folders of them, separated by commas; they are read together.",
     "ip-offset": "Octets before the IP header, for a link layer that is not known; by default as the file says.",
-    "out": "Folder for plots and tables; without it there are none.",
-    "plot": f"What to plot, separated by commas: {', '.join(Product)}. By default all.",
-    "format": f"Forms of the plots, separated by commas: {', '.join(Format)}; by default html.",
-    "connection": "Numbers of the connections to plot, separated by commas; by default all.",
-    "interval": "What goodput is averaged over: seconds, as 0.5 or 500ms, or data acks, as 20acks.",
-    "points": "At most so many values of a series are in the HTML report; CSV and xpl have all.",
-    "relative": "In CSV and xpl, count times from the connection's start.",
-    "replace": "Write over files in the folder.",
-    **JSON,
+    **PLOTS, **JSON,
 })  # fmt: skip
 def mptcptrace(
     lab: Lab, file: str, ip_offset: str = "", out: str = "", plot: str = "", format: str = "", connection: str = "",

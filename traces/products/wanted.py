@@ -26,6 +26,19 @@ class Format(StrEnum):
     HTML = "html"
 
 
+OPTIONS = {
+    "out": "Folder for plots and tables; without it there are none.",
+    "plot": f"What to plot, separated by commas: {', '.join(Product)}. By default all.",
+    "format": f"Forms of the plots, separated by commas: {', '.join(Format)}; by default html.",
+    "connection": "Numbers of the connections to plot, separated by commas; by default all.",
+    "interval": "What goodput is averaged over: seconds, as 0.5 or 500ms, or data acks, as 20acks.",
+    "points": "At most so many values of a series are in the HTML report; CSV and xpl have all.",
+    "relative": "In CSV and xpl, count times from the connection's start.",
+    "replace": "Write over files in the folder.",
+}
+"""How `invoke --help mptcptrace` explains what `read_wanted` reads."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Products that were asked for."""
