@@ -54,6 +54,22 @@ def right_edge(side: Side) -> Plot:
     return plot_of(side, Product.RIGHT_EDGE, "right edge", OCTETS, series)
 
 
+def window_limited(side: Side) -> float | None:
+    """The part of the time from the first data to the last in which the window had no room for the largest mapping.
+
+    None where no window is known, or no time passes.
+    """
+    times = _times(side)
+    times = times[times <= side.sent.time[-1]] if len(side.sent.time) else times[:0]
+    edge = held(side.acked.time, side.acked.edge, times, before=-1)
+    passed = np.diff(times)[edge[:-1] >= 0]
+    if not passed.sum():
+        return None
+    room = edge - _highest_sent(side, times)
+    full = room < (side.sent.end - side.sent.start).max()
+    return float(passed[full[:-1][edge[:-1] >= 0]].sum() / passed.sum())
+
+
 def unacknowledged(side: Side, subflow: int, times: Int64) -> Int64:
     """Octets that a subflow had on their way at each of `times`, those that it sent twice counted once."""
     sent = side.sent.fresh

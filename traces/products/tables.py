@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from traces.mptcp.model import Connection, Direction, Subflow, TcpConnection, Trace
+from traces.products.flight import window_limited
+from traces.products.sides import side_of
 
 Cell: TypeAlias = str | int | float | None
 
@@ -31,17 +33,20 @@ def connections(chosen: Iterable[Connection]) -> Table:
     columns = (
         "connection", "version", "client_token", "server_token", "tokens", "subflows", "started", "duration",
         "bytes_c2s", "bytes_s2c", "goodput_c2s", "goodput_s2c", "reinjected_c2s", "reinjected_s2c",
-        "initial_dsn_c2s", "initial_dsn_s2c", "checksums", "checksums_wrong", "fallback",
+        "window_limited_c2s", "window_limited_s2c", "initial_dsn_c2s", "initial_dsn_s2c",
+        "checksums", "checksums_wrong", "fallback",
     )  # fmt: skip
     return Table("connections", columns, tuple(_connection(one) for one in chosen))
 
 
 def _connection(one: Connection) -> tuple[Cell, ...]:
+    limited = (window_limited(side_of(one, direction)) for direction in Direction)
     return (
         one.id, one.version, one.client_token, one.server_token, one.tokens, len(one.subflows),
         round(one.started, 6), round(one.duration, 6), one.bytes.c2s, one.bytes.s2c,
         round(one.goodput(Direction.C2S)), round(one.goodput(Direction.S2C)), one.reinjected.c2s, one.reinjected.s2c,
-        *one.initial_dsn, "yes" if one.checksums else "no", one.checksums_wrong, one.fallback,
+        *(None if part is None else round(part, 4) for part in limited), *one.initial_dsn,
+        "yes" if one.checksums else "no", one.checksums_wrong, one.fallback,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.traces.products.simulation import S2C, Ack, Map, at, connection
 from traces.mptcp.model import MapKind
-from traces.products.flight import flight, right_edge, subflow_flight, unacknowledged
+from traces.products.flight import flight, right_edge, subflow_flight, unacknowledged, window_limited
 from traces.products.plot import Plot
 from traces.products.sides import Side, side_of
 
@@ -75,6 +75,21 @@ def test_without_a_window_scale_there_is_no_right_edge() -> None:
     side = side_of(connection(MAPS, [(4, 0, S2C, 60, -1), (5, 0, S2C, 150, -1)]), S2C)
     assert set(drawn_steps(right_edge(side))) == {"highest sent", "acknowledged"}
     assert "window" not in drawn_steps(flight(side))
+
+
+def test_how_long_the_window_had_no_room_is_part_of_the_time() -> None:
+    """Room for 1000 at first, for none from 6 ms on, for more from 8 ms on, and the last data at 10 ms."""
+    sent: list[Map] = [(0, 0, S2C, 0, 100, NEW), (2, 0, S2C, 100, 100, NEW), (6, 0, S2C, 200, 950, NEW)]
+    acks: list[Ack] = [(2, 0, S2C, 100, 1050), (8, 0, S2C, 1150, 5000)]
+    last: list[Map] = [(10, 0, S2C, 1150, 10, NEW)]
+    side = side_of(connection([*sent, *last], acks), S2C)
+    assert window_limited(side) == 0.25
+
+
+def test_without_a_window_nobody_knows_what_limited() -> None:
+    assert window_limited(side_of(connection(MAPS, [(1, 0, S2C, 60, -1)]), S2C)) is None
+    assert window_limited(side_of(connection(MAPS), S2C)) is None
+    assert window_limited(side_of(connection(), S2C)) is None
 
 
 SENT = st.lists(st.tuples(st.integers(0, 1), st.integers(1, 6), st.booleans()), min_size=1, max_size=12)
