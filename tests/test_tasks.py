@@ -56,6 +56,7 @@ NAMES = [
     "fuzz",
     "bench-codec",
     "bench-proxy",
+    "bench-traces",
     "test",
 ]
 NAMESPACE = importlib.import_module("tasks").namespace
@@ -178,6 +179,7 @@ DRY = [
     ("fuzz",),
     ("bench-codec",),
     ("bench-proxy",),
+    ("bench-traces",),
     ("test", "--fast"),
 ]
 
@@ -266,6 +268,7 @@ BAD = [
     (("build-image", "--snapshot", "yesterday"), "'yesterday' is not a snapshot date"),
     (("build-kernel", "--source", "nowhere"), "'nowhere'"),
     (("build-kernel", "--fragment", "missing.config"), "missing.config"),
+    (("bench-traces", "--packets", "5"), "5 packets and 3 rounds are too few"),
     (("testbed-exec", "--", "true"), "there is no emulated internet"),
 ]
 

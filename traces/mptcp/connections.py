@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from traces.mptcp.coverage import REACH
 from traces.mptcp.evidence import Evidence
 from traces.mptcp.fallback import Fallbacks
 from traces.mptcp.flows import Flow
@@ -16,10 +17,13 @@ from traces.mptcp.model import (
     Mappings,
     Proof,
     RttSamples,
+    UInt16,
     Volume,
 )
 from traces.mptcp.numbering import grouped
 from traces.mptcp.octets import delivered
+from traces.mptcp.rtt import medians
+from traces.mptcp.streams import Bool
 from traces.mptcp.subflows import SubflowParts, build_subflow
 from traces.mptcp.table import SYN
 from traces.mptcp.verification import count_checksums
@@ -46,6 +50,8 @@ class _Rows:
 
 
 class _Builder:
+    """Holds what is found for all connections in one go, so that building one looks only at what is its own."""
+
     def __init__(self, evidence: Evidence) -> None:
         self.evidence, count = evidence, len(evidence.drafts)
         flows, streams = evidence.flows, evidence.streams
@@ -54,12 +60,13 @@ class _Builder:
         self.rows = _Rows(connection, count)
         self.data = _Rows(evidence.data.stream >> 1, count)
         self.fallbacks = Fallbacks(evidence)
-        self.begins_right, self.begins_elsewhere = _beginnings(evidence)
+        self.proven, self.refuted = _beginnings(evidence)
         self.scales = np.array([_used_scales(flow) for flow in flows.flows], np.int64).reshape(-1, 2)
         self.chunks = _Rows(connection[evidence.chunks.row], count)
         self.placed = evidence.bare[self.table.flow[evidence.chunks.row]]
         self.acks = _Rows(evidence.acks.stream >> 1, count)
         self.rtts = _Rows(connection[evidence.rtts.row], count)
+        self.medians = medians(flows, streams.turned, evidence.rtts)
         self.kinds = by_kind(flows, evidence.data)
         self.checksums = count_checksums(flows, streams, evidence.maps, evidence.chunks)
         self.members = _Rows(np.where(connection >= 0, self.table.flow, -1), len(flows.flows))
@@ -71,7 +78,7 @@ class _Builder:
         rtts = self._rtts(number)
         flow_rows = [self.members.of(flow) for flow in draft.members]
         subflows = tuple(
-            build_subflow(evidence, draft, at, SubflowParts(flow_rows[at], self.kinds[flow], rtts))
+            build_subflow(evidence, draft, at, SubflowParts(flow_rows[at], self.kinds[flow], self.medians[flow]))
             for at, flow in enumerate(draft.members)
         )
         fallback = self.fallbacks.find(number, flow_rows[0])
@@ -96,9 +103,9 @@ class _Builder:
         )  # fmt: skip
 
     def _tokens(self, number: int, draft: Draft) -> Proof:
-        if self.begins_elsewhere[number]:
+        if self.refuted[number]:
             return Proof.WRONG
-        return Proof.RIGHT if draft.was_joined or self.begins_right[number] else Proof.UNKNOWN
+        return Proof.RIGHT if draft.was_joined or self.proven[number] else Proof.UNKNOWN
 
     def _unmapped(self, number: int) -> list[str]:
         """Payload whose mapping was lost by the capture, or on the way."""
@@ -134,7 +141,7 @@ class _Builder:
             seconds=self.evidence.rtts.seconds[at],
         )  # fmt: skip
 
-    def _subflow(self, row: Int64) -> np.ndarray[tuple[int], np.dtype[np.uint16]]:
+    def _subflow(self, row: Int64) -> UInt16:
         return self.evidence.streams.subflow[self.table.flow[row]].astype(np.uint16)
 
 
@@ -145,16 +152,20 @@ def _used_scales(flow: Flow) -> tuple[int, int]:
     return int(flow.scale[0] or 0), int(flow.scale[1] or 0)
 
 
-def _beginnings(evidence: Evidence) -> tuple[Int64, Int64]:
-    """Of each connection, how many mappings say that data begin at the hash of the key, and how many elsewhere.
+def _beginnings(evidence: Evidence) -> tuple[Bool, Bool]:
+    """Of which connections numbers begin at the hash of a key, and of which those of a side are out of reach of its.
 
-    The hash that makes the token makes the initial DSN as well, so that the first mapping proves both.
+    The hash that makes the token makes the initial DSN as well. Its successor is the first number of data, and the
+    first that the peer acknowledges; either proves the key.
     """
-    maps, streams, flow = evidence.maps, evidence.streams, evidence.flows.table.flow
-    initial = np.zeros(len(evidence.flows.flows), bool)
-    initial[[draft.initial for draft in evidence.drafts if draft.initial is not None]] = True
-    first = np.flatnonzero(maps.signalled & (maps.ssn == 1) & (maps.length > 0))
-    first = first[initial[flow[maps.row[first]]] & streams.known[streams.of_row[maps.row[first]]]]
-    connection, right = streams.connection[flow[maps.row[first]]], maps.position[first] == 1
-    count = len(evidence.drafts)
-    return np.bincount(connection[right], minlength=count), np.bincount(connection[~right], minlength=count)
+    maps, acks, streams = evidence.maps, evidence.acks, evidence.streams
+    said = np.flatnonzero(maps.signalled)
+    stream = np.concatenate((streams.of_row[maps.row[said]], acks.stream))
+    position = np.concatenate((maps.position[said], acks.position))
+    known = streams.known[stream]
+    stream, position = stream[known], position[known]
+    right, wrong = np.zeros(len(streams.known), bool), np.zeros(len(streams.known), bool)
+    right[stream[position == 1]] = True
+    wrong[stream[(position < 1) | (position >= REACH)]] = True
+    refuted = wrong & ~right
+    return right[::2] | right[1::2], refuted[::2] | refuted[1::2]

@@ -136,6 +136,36 @@ class TestSubflows:
         assert any("not answered" in warning for warning in trace.warnings)
 
 
+class TestProof:
+    """Keys are proven by what is hashed of them."""
+
+    def test_by_where_data_begin(self) -> None:
+        talk = Conversation()
+        talk.data(talk.connect(), C2S, 10)
+        assert only(talk).tokens is Proof.RIGHT
+
+    def test_data_that_begin_on_a_later_subflow_refute_nothing(self) -> None:
+        talk = Conversation()
+        first = talk.connect()
+        talk.data(talk.join(), C2S, 10)
+        talk.data(first, C2S, 20)
+        connection = only(talk)
+        assert connection.tokens is Proof.RIGHT
+        assert connection.mappings.start.tolist() == [0, 10]
+
+    def test_by_nothing_before_there_are_data(self) -> None:
+        talk = Conversation()
+        talk.connect()
+        assert only(talk).tokens is Proof.UNKNOWN
+
+    def test_numbers_that_are_not_of_this_key_refute_it(self) -> None:
+        talk = Conversation()
+        talk.peers[C2S].next_dsn = (talk.peers[C2S].initial_dsn + (1 << 50)) % (1 << 64)
+        talk.data(talk.connect(), C2S, 10)
+        (connection,) = trace_of_packets(talk.packets[:4]).connections
+        assert connection.tokens is Proof.WRONG
+
+
 class TestWrapAround:
     def test_tcp_sequence_numbers(self) -> None:
         talk = Conversation()
@@ -164,7 +194,6 @@ class TestWrapAround:
 def only_shifted(talk: Conversation) -> list[int]:
     """Where mappings begin when the numbers are not those of the key."""
     (connection,) = trace_of_packets(talk.packets).connections
-    assert connection.tokens is Proof.WRONG
     return [int(start) for start in connection.mappings.start]
 
 
@@ -245,6 +274,14 @@ class TestMissingAndReused:
         assert (connection.version, connection.client_token, connection.initial_dsn) == (None, "", (None, None))
         assert connection.bytes == connection.subflows[0].mapped == Volume(300, 0)
         assert len(trace.warnings) >= 2
+
+    def test_of_very_many_warnings_the_first_are_told(self) -> None:
+        talk = Conversation()
+        for _ in range(150):
+            talk.send(talk.new_way(), C2S, ACK)
+        trace = trace_of_packets(talk.packets)
+        assert len(trace.tcp_connections) == 150
+        assert (len(trace.warnings), trace.warnings[-1]) == (101, "and 50 more such warnings")
 
     def test_a_port_that_is_used_again_makes_another_connection(self) -> None:
         one, other = Conversation(seed=1), Conversation(seed=2)
