@@ -38,8 +38,11 @@ from traces.demo import run_demo
 from traces.dissector import build_dissector as render_dissector
 from traces.dissector import install_dissector as add_dissector
 from traces.mptcp.form import as_json, as_lines
+from traces.products.wanted import OPTIONS as PLOTS
+from traces.products.wanted import read_wanted
+from traces.products.write import write_products
 from traces.request import make_request
-from traces.summary import parse_files, read_trace
+from traces.summary import parse_files, parse_offset, read_trace
 from traces.verdict import ERROR_CODE
 
 JSON = {"json": "Print the report as JSON."}
@@ -309,11 +312,23 @@ def capture(
             raise Exit(code=captured.exit_code)
 
 
-@lab_task(root=False, help={"file": "Capture files, separated by commas; they are read together.", **JSON})
-def mptcptrace(lab: Lab, file: str, json: bool = False) -> None:
-    """List the MPTCP connections in capture files, with their subflows and what went over each."""
-    trace = read_trace(parse_files(file), lab.progress)
-    report(as_json(trace), as_lines(trace), json)
+@lab_task(root=False, help={
+    "file": "Capture files, or folders of them, separated by commas; they are read together.",
+    "ip-offset": "Octets before the IP header, for a link layer that is not known; by default as the file says.",
+    **PLOTS, **JSON,
+})  # fmt: skip
+def mptcptrace(
+    lab: Lab, file: str, ip_offset: str = "", out: str = "", plot: str = "", format: str = "", connection: str = "",
+    interval: str = "1", points: str = "4000", relative: bool = False, replace: bool = False, json: bool = False,
+) -> None:  # fmt: skip
+    """List the MPTCP connections in capture files, and plot what went over each subflow when."""
+    wanted = read_wanted(
+        out, plot=plot, form=format, connection=connection, interval=interval, points=points, relative=relative,
+        replace=replace,
+    )  # fmt: skip
+    trace = read_trace(parse_files(file), lab.progress, link_header=parse_offset(ip_offset))
+    written = write_products(lab, trace, wanted)
+    report(as_json(trace) | written.as_json(), [*as_lines(trace), *written.lines()], json)
 
 
 @lab_task(root=False, help={"output": "The file to write.", **JSON})

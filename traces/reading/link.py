@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,6 +57,12 @@ def find_network(packets: Packets, tally: Tally) -> Network:
     tally.note_where(Oddity.CUT_HEADERS, packets.number, cut)
     family[cut] = 0
     return Network(at, family)
+
+
+def without_header(packets: Packets, header: int) -> Packets:
+    """The packets as if IP began behind so many octets, whatever the file says of its link layer."""
+    at, left = packets.at + header, np.maximum(packets.captured - header, 0)
+    return replace(packets, at=at, captured=left, link=np.full_like(packets.link, RAW))
 
 
 def _untagged(octets: UInt8, at: Int64, kinds: UInt16, end: Int64) -> Int64:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lab.errors import BadInputError
 from traces.reading import pcap, pcapng
+from traces.reading.link import without_header
 from traces.reading.packets import Packets, Register
 from traces.reading.segments import Segments
 from traces.reading.stream import Stream, Window
@@ -32,7 +33,9 @@ class Reading:
     What it tells beside the pieces grows while one iterates, and is whole at the end.
     """
 
-    def __init__(self, paths: Sequence[Path], piece_packets: int, piece_octets: int) -> None:
+    def __init__(
+        self, paths: Sequence[Path], piece_packets: int, piece_octets: int, link_header: int | None = None
+    ) -> None:
         self.paths = tuple(paths)
         self.interfaces: list[str] = []
         """Names by index; of one that the file gives no name, the file's own."""
@@ -43,12 +46,14 @@ class Reading:
         self.segments = 0
         self._most = piece_packets
         self._octets = piece_octets
+        self._link_header = link_header
 
     def __iter__(self) -> Iterator[Segments]:
         for file, path in enumerate(self.paths):
             tally = Tally(path)
             for packets in self._packets(path, tally):
-                piece = segments(packets, file, tally)
+                header = self._link_header
+                piece = segments(packets if header is None else without_header(packets, header), file, tally)
                 self.packets += packets.seen
                 self.segments += len(piece)
                 if len(piece):
@@ -88,14 +93,18 @@ class Reading:
 
 
 def read_captures(
-    paths: Sequence[Path], *, piece_packets: int = PIECE_PACKETS, piece_octets: int = PIECE_OCTETS
+    paths: Sequence[Path],
+    *,
+    piece_packets: int = PIECE_PACKETS,
+    piece_octets: int = PIECE_OCTETS,
+    link_header: int | None = None,
 ) -> Reading:
-    """Read these files together.
+    """Read these files together. With `link_header`, IP begins so many octets into each packet.
 
     A piece has so many packets at most, and so many octets of the file; a longer packet is a piece alone. Iterating
     raises `BadInputError` for a file that is no capture. One that is damaged or cut off is read as far as it is sound.
     """
-    return Reading(paths, piece_packets, piece_octets)
+    return Reading(paths, piece_packets, piece_octets, link_header)
 
 
 def _stem(path: Path) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.traces.reading.files import pcap, read, read_one
 from tests.traces.reading.packets import LINKS, ethernet, ipv4, ipv6, ppp_protocol, tcp
+from traces.reading.reading import read_captures
 
 EVERY_LINK = pytest.mark.parametrize("link", LINKS)
 HELLO, HELLO_V6 = ipv4(tcp(payload=b"hello")), ipv6(tcp(payload=b"hello"))
@@ -52,6 +53,16 @@ def test_links_of_one_version_only(tmp_path: Path, number: int, packet: bytes) -
 def test_what_is_not_ip_is_passed_over(tmp_path: Path, number: int, packet: bytes) -> None:
     pieces, reading = read(tmp_path / "c.pcap", pcap([packet], link=number))
     assert (pieces, reading.packets, reading.warnings) == ([], 1, [])
+
+
+def test_of_a_link_that_is_not_known_one_can_say_where_ip_begins(tmp_path: Path) -> None:
+    path = tmp_path / "c.pcap"
+    path.write_bytes(pcap([bytes(7) + HELLO, bytes(7) + HELLO_V6, bytes(5)], link=147))
+    reading = read_captures([path], link_header=7)
+    (piece,) = reading
+    assert piece.family.tolist() == [4, 6]
+    assert piece.payload.tolist() == piece.captured.tolist() == [5, 5]
+    assert reading.warnings == [f"{path}: packet 3 ends within its headers: left out"]
 
 
 def test_tags_without_end_are_passed_over(tmp_path: Path) -> None:
