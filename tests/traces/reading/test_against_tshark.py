@@ -100,6 +100,7 @@ def test_of_captures_that_do_not_come_with_the_sources(folder: str) -> None:
         check(file)
 
 
+@pytest.mark.slow
 def test_of_every_link_layer_and_header_made_by_hand(tmp_path: Path) -> None:
     packets = [
         ipv4(tcp(options=TIMESTAMPS + DSS, payload=b"hello")),
