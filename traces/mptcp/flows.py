@@ -17,6 +17,9 @@ from traces.reading.segments import Int64
 NEAR = 1 << 24
 """Sequence numbers closer than this belong to one connection, when a segment comes before the SYN."""
 
+MOST_IN_SYN = 1 << 16
+"""Octets of data in a SYN are fewer."""
+
 
 @dataclass(slots=True)
 class Flow:
@@ -94,19 +97,26 @@ class _Start:
 def _starts(table: Table) -> tuple[dict[int, list[_Start]], list[str]]:
     """By pair of endpoints, the connections between them as SYNs and SYN-ACKs show them."""
     starts: dict[int, list[_Start]] = {}
+    seen: set[tuple[int, int, int]] = set()
     warnings = []
     for row in np.flatnonzero((table.flags & (SYN | RST)) == SYN):
         is_answer, sender = bool(table.flags[row] & ACK), int(table.direction[row])
         isn = (int(table.acknowledgement[row]) - 1) & 0xFFFF_FFFF if is_answer else int(table.sequence[row])
-        known = starts.setdefault(int(table.flow[row]), [])
-        start = _Start(int(row), isn, 1 - sender if is_answer else sender)
-        if any((start.isn, start.opener) == (one.isn, one.opener) for one in known):
+        pair, opener = int(table.flow[row]), 1 - sender if is_answer else sender
+        known = starts.setdefault(pair, [])
+        if (pair, isn, opener) in seen or (is_answer and known and _acknowledges_data(known[-1], isn)):
             continue
-        known.append(start)
+        seen.add((pair, isn, opener))
+        known.append(_Start(int(row), isn, opener))
         if len(known) > 1:
-            one, other = table.pairs[table.flow[row]]
+            one, other = table.pairs[pair]
             warnings.append(f"{one} and {other} are used again, for connection {len(known)} between them")
     return starts, warnings
+
+
+def _acknowledges_data(start: _Start, isn: int) -> bool:
+    """Whether a SYN-ACK that seems to answer `isn` answers this SYN and data in it (TCP Fast Open, RFC 7413)."""
+    return (isn - start.isn) & 0xFFFF_FFFF < MOST_IN_SYN
 
 
 def _numbered(table: Table, starts: dict[int, list[_Start]]) -> tuple[NDArray[np.int32], list[Flow]]:
@@ -125,9 +135,11 @@ def _numbered(table: Table, starts: dict[int, list[_Start]]) -> tuple[NDArray[np
             opener = hints.get(pair, _opener_by_port(ends))
             flow[rows] = len(flows)
             flows.append(Flow(*_ordered(ends, opener), opener, opener_is_known=pair in hints))
-        for at, start in enumerate(known):
-            later = rows if at == 0 and _fits(table, int(rows[0]), start) else rows[np.searchsorted(rows, start.row) :]
-            flow[later] = len(flows)
+        begins = np.searchsorted(rows, [start.row for start in known])
+        if known and _fits(table, int(rows[0]), known[0]):
+            begins[0] = 0
+        for start, some in zip(known, np.split(rows, begins)[1:], strict=True):
+            flow[some] = len(flows)
             flows.append(Flow(*_ordered(ends, start.opener), start.opener, opener_is_known=True, isn=[start.isn, None]))
     return _in_order_of_time(flow, flows)
 

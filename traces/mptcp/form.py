@@ -141,7 +141,7 @@ def _subflow_lines(subflow: Subflow) -> Iterator[str]:
     facts += [] if subflow.is_initial else [f"HMAC {subflow.hmac}"]
     if subflow.handshake_seconds is not None:
         facts.append(f"handshake {subflow.handshake_seconds * 1000:.3f} ms")
-    facts.append(f"SYN TTL {_ttls(subflow.syn_ttls)}, SYN-ACK TTL {_ttls(subflow.syn_ack_ttls)}")
+    facts.append(_ttls(subflow.syn_ttls, subflow.syn_ack_ttls))
     facts += [f"on {', '.join(subflow.interfaces)}"] if subflow.interfaces else []
     yield "\t\t" + ", ".join(facts)
     volumes = (subflow.unique, subflow.retransmitted, subflow.reinjected, subflow.reinjected_same)
@@ -174,15 +174,18 @@ def _tcp_lines(connection: TcpConnection) -> Iterator[str]:
         f"\tTCP connection {connection.id} {family} sport {connection.sport} dport {connection.dport}"
         f" saddr {connection.src} daddr {connection.dst}"
     )
-    ttls = f"SYN TTL {_ttls(connection.syn_ttls)}, SYN-ACK TTL {_ttls(connection.syn_ack_ttls)}"
+    ttls = _ttls(connection.syn_ttls, connection.syn_ack_ttls)
     asked = "" if connection.asked is None else f", asked for MPTCP version {connection.asked}"
     why = f", fell back: {connection.fallback}" if connection.fallback else ""
     yield f"\t\t{ttls}{asked}{why}; " + _ways("{} octets", (connection.bytes.c2s,), (connection.bytes.s2c,))
 
 
-def _ttls(ttls: tuple[int, ...]) -> str:
-    """Such as `9 (five times)` in the origin's table: the value, and how often unless once."""
-    if not ttls:
-        return "none"
+def _ttls(syns: tuple[int, ...], syn_acks: tuple[int, ...]) -> str:
+    """Such as `SYN TTL 9 (5 times), unanswered`."""
+    asked = f"SYN TTL {_values(syns)}" if syns else "no SYN"
+    return f"{asked}, SYN-ACK TTL {_values(syn_acks)}" if syn_acks else f"{asked}, unanswered" if syns else asked
+
+
+def _values(ttls: tuple[int, ...]) -> str:
     values = ", ".join(str(ttl) for ttl in dict.fromkeys(ttls))
     return values if len(ttls) == 1 else f"{values} ({len(ttls)} times)"

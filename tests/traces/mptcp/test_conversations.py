@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.traces.mptcp.conversation import ACK, C2S, S2C, SYN, Conversation
+from tests.traces.mptcp.conversation import ACK, C2S, S2C, SYN, Conversation, Packet
 from tests.traces.mptcp.traces import only, trace_of_packets
 from traces.mptcp.model import Direction, EventKind, MapKind, Proof, Volume
 
@@ -293,6 +293,28 @@ class TestMissingAndReused:
         assert [connection.bytes.c2s for connection in trace.connections] == [100, 250]
         assert [connection.client_token for connection in trace.connections] == [one.tokens[0], other.tokens[0]]
         assert any("used again" in warning for warning in trace.warnings)
+
+    def test_data_in_a_syn_are_of_the_same_connection(self) -> None:
+        talk = Conversation()
+        way = talk.new_way()
+        talk.send(way, C2S, SYN, payload=b"x" * 50)
+        way.sent[C2S] += 50
+        talk.send(way, S2C, SYN | ACK)
+        acknowledges = bytearray(talk.packets[1].octets)
+        acknowledges[28:32] = ((way.isn[C2S] + 51) % (1 << 32)).to_bytes(4, "big")
+        talk.packets[1] = Packet(talk.packets[1].nanoseconds, bytes(acknowledges))
+        talk.send(way, C2S, ACK, payload=b"y" * 20)
+        trace = trace_of_packets(talk.packets)
+        (tcp,) = trace.tcp_connections
+        assert (tcp.bytes, tcp.answered, trace.warnings) == (Volume(70, 0), True, ())
+
+    def test_many_syns_between_the_same_ports_take_no_longer_than_between_others(self) -> None:
+        talk = Conversation()
+        way = talk.new_way()
+        for number in range(2000):
+            way.isn[C2S] = number * 1_000_003 % (1 << 32)
+            talk.send(way, C2S, SYN)
+        assert len(trace_of_packets(talk.packets).tcp_connections) == 2000
 
 
 class TestTimeline:

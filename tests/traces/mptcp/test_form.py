@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.traces.conftest import REPOSITORY, capture
+from tests.traces.conftest import REPOSITORY, capture, further_capture
 from tests.traces.mptcp.conversation import C2S, S2C, Conversation, write
 from tests.traces.mptcp.traces import trace_of, trace_of_packets
 from traces.__main__ import main
@@ -76,7 +76,18 @@ class TestText:
 
     def test_unanswered_syns_are_counted(self) -> None:
         text = "\n".join(as_lines(trace_of(capture("middlebox/mb_proxy_mptcp_ttl2.client.pcap"))))
-        assert "SYN TTL 2 (7 times), SYN-ACK TTL none, asked for MPTCP version 1" in text
+        assert "SYN TTL 2 (7 times), unanswered, asked for MPTCP version 1" in text
+
+    @pytest.mark.parametrize(
+        ("name", "row"),
+        [
+            ("nomptcp_ttl10", "SYN TTL 9, SYN-ACK TTL 124"),
+            ("mptcp_ttl10", "SYN TTL 9 (5 times), unanswered"),
+            ("mptcp_ttl64", "SYN TTL 63, SYN-ACK TTL 51"),
+        ],
+    )
+    def test_the_origins_captures_give_its_table(self, name: str, row: str) -> None:
+        assert row in "\n".join(as_lines(trace_of(further_capture(f"seed/{name}.pcap"))))
 
     def test_warnings_come_last(self) -> None:
         lines = list(as_lines(trace_of(Path(BOTH_UPLINKS[1]))))
