@@ -49,9 +49,12 @@ def scan(octets: UInt8, begin: int, end: int, layout: Layout, most: int) -> Int6
     """
     region = min(end, begin + most * USUAL_RECORD)
     guesses = _guesses(octets, begin, region, layout) if region - begin >= FEWEST_SCANS * ROOM else []
-    if len(guesses) < FEWEST_SCANS:
-        return _one_by_one(octets, begin, end, layout, most)
-    return _many_at_once(octets, guesses, region, end, layout)[: most + 1]
+    if len(guesses) >= FEWEST_SCANS:
+        found = _many_at_once(octets, guesses, region, end, layout)
+        # Where an early guess was wrong little is found, and a file could be made to have such guesses throughout.
+        if found[-1] - begin > (region - begin) // 2:
+            return found[: most + 1]
+    return _one_by_one(octets, begin, end, layout, most)
 
 
 def _one_by_one(octets: UInt8, begin: int, end: int, layout: Layout, most: int) -> Int64:

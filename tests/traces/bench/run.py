@@ -15,12 +15,13 @@ from lab.context import Lab
 from lab.errors import BadInputError, MpsocksError
 from lab.progress import Progress
 from tests.traces.bench.capture import UPLINKS, write_capture
-from tests.traces.bench.contenders import CONTENDERS, SAME, WHOLE, Contender, Run, run
+from tests.traces.bench.contenders import CONTENDERS, SAME, USUAL, WHOLE, Contender, Run, run
 
 PACKETS, ROUNDS = 1_000_000, 3
 FEWEST_PACKETS = 100
 TARGET = 10.0
-"""Times as many packets in a second as tshark."""
+"""Times as many packets in a second as tshark: with the same work as the faster way of calling it, and with the whole
+analysis as the usual way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,26 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """One of ours beside a way of calling tshark."""
+
+    ours: Contender
+    theirs: Contender
+    ratio: float
+    """How many times as many packets per second."""
+    target: float
+    """0: there is none."""
+
+    @property
+    def holds(self) -> bool:
+        return self.ratio >= self.target
+
+    def __str__(self) -> str:
+        verdict = f", target {self.target:.0f} {'holds' if self.holds else 'MISSED'}" if self.target else ""
+        return f"{self.ours.name}: {self.ratio:.1f} times {self.theirs.name}{verdict}"
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """All measurements of a run."""
 
@@ -71,12 +92,18 @@ class Summary:
 
     @property
     def holds(self) -> bool:
-        return self.ratio(WHOLE, self.tshark) >= TARGET
+        """Whether every target holds."""
+        return all(one.holds for one in self.comparisons())
 
-    def ratios(self) -> list[tuple[Contender, Contender, float]]:
+    def comparisons(self) -> list[Comparison]:
         """Each of ours beside each way of calling tshark."""
         theirs = [one.contender for one in self.measurements if one.contender.is_tshark]
-        return [(ours, other, self.ratio(ours, other)) for ours in (WHOLE, SAME) for other in theirs]
+        targets = {(SAME, self.tshark), (WHOLE, USUAL)}
+        return [
+            Comparison(ours, other, self.ratio(ours, other), TARGET if (ours, other) in targets else 0.0)
+            for ours in (WHOLE, SAME)
+            for other in theirs
+        ]
 
     def as_json(self) -> dict[str, Any]:
         """The result for machines."""
@@ -87,15 +114,20 @@ class Summary:
             }
             for one in self.measurements
         ]  # fmt: skip
-        ratios = [{"name": ours.name, "beside": other.name, "ratio": value} for ours, other, value in self.ratios()]
-        return {"holds": self.holds, "target": TARGET, "measurements": rows, "ratios": ratios}
+        ratios = [
+            {
+                "name": one.ours.name, "beside": one.theirs.name, "ratio": one.ratio, "target": one.target or None,
+                "holds": one.holds,
+            }
+            for one in self.comparisons()
+        ]  # fmt: skip
+        return {"holds": self.holds, "measurements": rows, "ratios": ratios}
 
     def lines(self) -> list[str]:
         """The result for people."""
         header = f"{'':<22}{'seconds':>9}{'processor':>12}{'packets/s':>14}{'MB':>10}"
-        ratios = [f"{ours.name}: {value:.1f} times {other.name}" for ours, other, value in self.ratios()]
-        verdict = f"target ({WHOLE.name}, {TARGET:.0f} times {self.tshark.name}) {'holds' if self.holds else 'MISSED'}"
-        return [header, *map(str, self.measurements), *ratios, verdict]
+        verdict = f"targets {'hold' if self.holds else 'MISSED'}"
+        return [header, *map(str, self.measurements), *map(str, self.comparisons()), verdict]
 
 
 def run_bench_traces(lab: Lab, *, packets: int = 0, rounds: int = 0) -> Summary:

@@ -27,7 +27,7 @@ from traces.reading.segments import Segments
 
 ROWS = (
     "number", "interface", "time", "family", "source", "destination", "source_port", "destination_port", "hop_limit",
-    "sequence", "acknowledgement", "flags", "window", "payload", "captured",
+    "identification", "timestamp", "sequence", "acknowledgement", "flags", "window", "payload", "captured",
 )  # fmt: skip
 
 segments = st.builds(

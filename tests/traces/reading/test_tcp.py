@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.traces.reading.files import pcap, read, read_one
-from tests.traces.reading.packets import DSS, TIMESTAMPS, ipv4, tcp
+from tests.traces.reading.packets import DSS, TIMESTAMPS, ipv4, ipv6, tcp
 from traces.reading.options import find_mptcp
 from traces.reading.segments import LONGEST_OPTIONS, Segments
 
@@ -43,13 +43,24 @@ def test_every_field(path: Path) -> None:
     assert (piece.flags[0], piece.window[0]) == (0x1AC, 512)
 
 
+def test_the_senders_clock_and_the_number_of_the_packet(path: Path) -> None:
+    other = bytes((8, 10)) + bytes(8) + bytes((1, 1))
+    piece = read_one(
+        path, pcap([ipv4(tcp(options=TIMESTAMPS + DSS)), ipv4(tcp()), ipv4(tcp(options=other)), ipv6(tcp())])
+    )
+    assert piece.timestamp.tolist() == [0x00010203, 0, 0, 0]
+    assert piece.identification.tolist() == [7, 7, 7, 0]
+
+
 def test_columns_have_the_types_that_are_promised(path: Path) -> None:
     piece = read_one(path, pcap([ipv4(tcp(options=TIMESTAMPS + DSS)), ipv4(tcp(flags=2, options=SYN_OPTIONS))]))
     types: dict[type, tuple[NDArray[Any], ...]] = {
         np.int64: (piece.number, piece.time, piece.payload_at, piece.mptcp.row, piece.syn.row),
         np.uint64: (piece.source, piece.destination),
-        np.uint32: (piece.sequence, piece.acknowledgement, piece.payload, piece.captured),
-        np.uint16: (piece.interface, piece.source_port, piece.destination_port, piece.flags, piece.window),
+        np.uint32: (piece.timestamp, piece.sequence, piece.acknowledgement, piece.payload, piece.captured),
+        np.uint16: (
+            piece.interface, piece.identification, piece.source_port, piece.destination_port, piece.flags, piece.window,
+        ),
         np.uint8: (
             piece.family, piece.hop_limit, piece.octets, piece.mptcp.subtype, piece.mptcp.length, piece.mptcp.octets,
             piece.syn.length, piece.syn.octets,
