@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from traces.neutrality.criteria import FEWEST_REPLIES
 from traces.neutrality.model import Arm, Target
 from traces.neutrality.profile import Profile
@@ -12,6 +10,8 @@ from traces.neutrality.verdict import Kind, Verdict, inconclusive
 
 FEWEST_QUOTES = 2
 """Altered ones, where nothing else speaks for it: a single router may quote badly."""
+OPTION = {Arm.V1: "option 30", Arm.DUMMY: "option 253"}
+"""What quotes call the option that the arm carries: MP_CAPABLE, and one for experiments (RFC 4727)."""
 
 
 def judge_option(target: Target, arm: Profile, ttl_offset: int, reference: Profile | None) -> Verdict | None:
@@ -50,17 +50,13 @@ def _untold(target: Target, arm: Profile) -> Verdict | None:
 def _altered_from(target: Target, arm: Arm, ttl_offset: int) -> tuple[int | None, int]:
     """The lowest TTL from which on every quote shows the option altered, and how many do."""
     quotes = sorted(
-        (probe.ttl - ttl_offset, _is_altered(probe.quote.changed))
+        (probe.ttl - ttl_offset, OPTION[arm] in probe.quote.changed)
         for probe in target.probes
         if probe.arm is arm and probe.quote and probe.quote.has_options
     )
     whole = max((ttl for ttl, altered in quotes if not altered), default=-1)
     beyond = [ttl for ttl, altered in quotes if altered and ttl > whole]
     return min(beyond, default=None), len(beyond)
-
-
-def _is_altered(changed: Iterable[str]) -> bool:
-    return any("option" in name or "mptcp" in name.lower() for name in changed)
 
 
 def _against(reference: Profile | None) -> str:

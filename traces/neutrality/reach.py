@@ -76,6 +76,8 @@ def _intercepted(near: Profile, far: Profile, p_value: float) -> Verdict:
 
 
 def _answered_from(arm: Profile) -> str:
+    if arm.lowest_ttl is None:
+        return "answered with no TTL"
     return (
         f"answered from TTL {arm.lowest_ttl} on with TTL {arm.reply_ttl} "
         f"({arm.ttl_class} when sent, so {arm.hops} hops away)"
@@ -101,13 +103,12 @@ def _differences(arms: Arms, compared: Comparisons) -> list[Verdict]:
         if pair <= arms.keys() and comparison.differs:
             one, other = sorted(pair, key=list(Arm).index)
             p_value = min(comparison.reach, comparison.far_reach, comparison.reply_ttl)
-            evidence = (
-                f"{CARRIED[one]} are {_answered_from(arms[one])}, "
-                f"{CARRIED[other]} {_answered_from(arms[other])}; "
-                f"{arms[one].answered} of {arms[one].sent} and {arms[other].answered} of {arms[other].sent} are answered"
-            )
+            ways = [
+                f"{arm.answered} of {arm.sent} {CARRIED[arm.arm]} are {_answered_from(arm)}"
+                for arm in (arms[one], arms[other])
+            ]
             reason = f"{one} and {other} are answered differently, but as by no box that is known: look at a capture"
-            return [inconclusive(reason, evidence, p_value)]
+            return [inconclusive(reason, "; ".join(ways), p_value)]
     return []
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from traces.neutrality.judge import JudgedTarget, Judgement
@@ -26,10 +26,16 @@ def lines(judgement: Judgement) -> list[str]:
     return [line for target in judgement.targets for line in (*_target_lines(target, judgement.uplink), "")]
 
 
-def table_lines(table: Iterable[TableRow]) -> list[str]:
-    """TTLs of SYN and SYN-ACK, and the rates of downloads: a line for each capture."""
+def table_rows(table: Iterable[TableRow]) -> list[tuple[str, ...]]:
+    """TTLs of SYN and SYN-ACK, and the rates of downloads: a row for each capture, below the columns' names."""
     rows = [(row.name, _syns(row), _answer(row), _rate(row)) for row in table]
-    return _aligned([("capture", "SYN TTL", "SYN-ACK TTL", ""), *rows]) if rows else []
+    return [("capture", "SYN TTL", "SYN-ACK TTL", "rate"), *rows]
+
+
+def arm_rows(arms: Mapping[Arm, Profile]) -> list[tuple[str, ...]]:
+    """What the probes add up to: a row for each arm, below the columns' names."""
+    head = ("SYN", "answered from TTL", "SYN-ACK TTL", "hops", "RTT", "answered", "MP_CAPABLE")
+    return [head, *(_arm_row(profile) for profile in arms.values())]
 
 
 def _target(target: JudgedTarget) -> dict[str, Any]:
@@ -86,8 +92,10 @@ def _speed(speed: Speed | None) -> dict[str, Any]:
 
 def _target_lines(target: JudgedTarget, uplink: str) -> Iterator[str]:
     yield f"{target.name} over {uplink}"
-    yield from _indented(table_lines(target.table))
-    yield from _indented(_arm_lines(target.arms))
+    if target.table:
+        yield from _aligned(table_rows(target.table))
+    if target.arms:
+        yield from _aligned(arm_rows(target.arms))
     for verdict in target.verdicts:
         yield f"{MARKS.get(verdict.kind, '✗')} {verdict}"
         p_value = f" (p = {verdict.p_value:.2g})" if verdict.p_value is not None else ""
@@ -95,21 +103,16 @@ def _target_lines(target: JudgedTarget, uplink: str) -> Iterator[str]:
             yield f"  {verdict.evidence}{p_value}"
 
 
-def _arm_lines(arms: dict[Arm, Profile]) -> list[str]:
-    head = ("SYN", "answered from TTL", "SYN-ACK TTL", "hops", "RTT", "answered", "MP_CAPABLE")
-    rows = [
-        (
-            arm.value,
-            _or_dash(profile.lowest_ttl),
-            _or_dash(profile.reply_ttl),
-            _or_dash(profile.hops),
-            "-" if profile.rtt is None else f"{profile.rtt * 1e3:.1f} ms",
-            f"{profile.answered} of {profile.sent}",
-            str(profile.agreed),
-        )
-        for arm, profile in arms.items()
-    ]
-    return _aligned([head, *rows]) if rows else []
+def _arm_row(profile: Profile) -> tuple[str, ...]:
+    return (
+        profile.arm.value,
+        _or_dash(profile.lowest_ttl),
+        _or_dash(profile.reply_ttl),
+        _or_dash(profile.hops),
+        "-" if profile.rtt is None else f"{profile.rtt * 1e3:.1f} ms",
+        f"{profile.answered} of {profile.sent}",
+        str(profile.agreed),
+    )
 
 
 def _syns(row: TableRow) -> str:
@@ -128,10 +131,7 @@ def _or_dash(value: int | None) -> str:
     return "-" if value is None else str(value)
 
 
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+def _aligned(rows: list[tuple[str, ...]]) -> Iterator[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-
-
-def _indented(text: Iterable[str]) -> Iterator[str]:
-    return (f"  {line}" for line in text)
+    for row in rows:
+        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -22,8 +22,11 @@ class Speed:
     """Pairs in which a transfer broke off."""
     refused: int
     """Whole pairs in which MPTCP was not agreed."""
+    plain_rates: tuple[float, ...]
+    """Octets per second, of each pair that counts."""
+    mptcp_rates: tuple[float, ...]
     log_ratios: tuple[float, ...]
-    """Of MPTCP to plain TCP, for each pair that counts."""
+    """Of MPTCP to plain TCP."""
     plain: float
     """Octets per second."""
     mptcp: float
@@ -79,6 +82,8 @@ def measure_speed(target: Target) -> Speed | None:
         tried=len(target.pairs),
         broken=len(target.pairs) - len(whole),
         refused=len(whole) - len(counted),
+        plain_rates=tuple(_rate(transfer) for transfer, _ in counted),
+        mptcp_rates=tuple(_rate(transfer) for _, transfer in counted),
         log_ratios=tuple(ratios),
         plain=_geometric_mean(plain),
         mptcp=_geometric_mean(mptcp),

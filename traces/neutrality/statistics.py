@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+import scipy  # its submodules are loaded when they are used first: scipy.stats takes a second
 from numpy.typing import NDArray
-from scipy import stats
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -41,7 +41,7 @@ def fisher(strata: Iterable[Stratum]) -> float:
         total = stratum.tried + stratum.other_tried
         hits = stratum.hits + stratum.other_hits
         fewest, most = max(0, hits - stratum.other_tried), min(hits, stratum.tried)
-        chances = stats.hypergeom.pmf(np.arange(fewest, most + 1), total, hits, stratum.tried)
+        chances = scipy.stats.hypergeom.pmf(np.arange(fewest, most + 1), total, hits, stratum.tried)
         distribution = np.convolve(distribution, chances)
         observed += stratum.hits - fewest
     # Equal chances differ in their last digits.
@@ -63,7 +63,7 @@ def sign_flip(differences: Sequence[float]) -> float:
     """Two-sided p-value of the permutation test of paired differences: that either sign is as likely for each."""
     if len(differences) < 2:
         return 1.0
-    found = stats.permutation_test(
+    found = scipy.stats.permutation_test(
         (np.asarray(differences),), _mean, permutation_type="samples", n_resamples=MOST_ENUMERATED, rng=_generator()
     )
     return float(found.pvalue)
@@ -85,8 +85,8 @@ def equivalence(differences: Sequence[float], margin: float) -> float:
     if not np.ptp(values):
         # Nothing varies, or there is but one: the t-test has no answer.
         return 0.0 if len(values) > 1 and abs(values[0]) < margin else 1.0
-    above = stats.ttest_1samp(values, -margin, alternative="greater").pvalue
-    below = stats.ttest_1samp(values, margin, alternative="less").pvalue
+    above = scipy.stats.ttest_1samp(values, -margin, alternative="greater").pvalue
+    below = scipy.stats.ttest_1samp(values, margin, alternative="less").pvalue
     return float(max(above, below))
 
 
@@ -94,7 +94,7 @@ def _interval(samples: tuple[Floats, ...], statistic: Callable[..., Floats], con
     if not any(np.ptp(values) for values in samples):
         only = float(statistic(*samples))
         return only, only
-    found = stats.bootstrap(
+    found = scipy.stats.bootstrap(
         samples, statistic, confidence_level=confidence, n_resamples=RESAMPLES, method="BCa", rng=_generator()
     )
     return float(found.confidence_interval.low), float(found.confidence_interval.high)

@@ -100,7 +100,7 @@ class Simulator:
     def _exceeded(self, network: Network, arm: Arm, sent: int, stripped: bool) -> Probe:
         if not network.quotes:
             return Probe(arm, sent, Answer.NONE, None)
-        changed = ("options",) if stripped and network.quote_options else ()
+        changed = (f"option {253 if arm is Arm.DUMMY else 30}",) if stripped and network.quote_options else ()
         quote = Quote(f"198.18.0.{sent}", changed, network.quote_options)
         return Probe(arm, sent, Answer.TIME_EXCEEDED, HOP_SECONDS * sent, quote=quote)
 
