@@ -14,8 +14,8 @@ Floats: TypeAlias = NDArray[np.float64]
 
 SEED = 8684
 RESAMPLES = 9_999
-MOST_ENUMERATED = 1 << 14
-"""Sign flips: up to 14 pairs they are all gone through, for more so many are drawn."""
+MOST_ENUMERATED = 1 << 15
+"""Sign flips: up to 15 pairs they are all gone through, for more so many are drawn."""
 
 
 @dataclass(frozen=True, slots=True)
