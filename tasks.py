@@ -22,14 +22,16 @@ from lab.context import Lab
 from lab.doctor import doctor_lines, examine
 from lab.parts import guest_image, guest_kernel, with_options
 from lab.plan import tap_plan, tap_plans
-from lab.settings import defaults
+from lab.settings import defaults, split_list
 from lab.standing import status as read_status
-from lab.tasking import amount, choice, lab_task, number, replace_process, report
+from lab.tasking import amount, choice, command_line, duration, lab_task, number, replace_process, report
 from lab.testbed import session
 from tests.codec.benchmark import run_bench
 from tests.codec.fuzz.campaign import run_fuzz
 from tests.proxy.bench.run import run_bench_proxy
 from tests.run import run_tests
+from traces.capturing.request import Request as CaptureRequest
+from traces.capturing.run import CAPTURE_FAILED, run_capture
 from traces.check import check, rehearse
 from traces.demo import run_demo
 from traces.dissector import build_dissector as render_dissector
@@ -258,8 +260,7 @@ def testbed_up(lab: Lab) -> None:
 @lab_task()
 def testbed_exec(lab: Lab) -> None:
     """Run a command as if on the emulated lab host: testbed-exec -- COMMAND [ARGUMENT …]."""
-    command = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else ["bash"]
-    replace_process(session.exec_argv(lab, command), lab.host.dry)
+    replace_process(session.exec_argv(lab, list(command_line() or ("bash",))), lab.host.dry)
 
 
 @lab_task(alone=True)
@@ -275,6 +276,34 @@ def demo(lab: Lab, cold: bool = False, keep: bool = False, json: bool = False) -
     report(result.as_json(), result.lines(), json)
     if result.exit_code:
         raise Exit(code=result.exit_code)
+
+
+@lab_task(error_code=CAPTURE_FAILED, help={
+    "itf": "Interfaces to capture on, separated by commas; by default the uplinks that are set up.",
+    "filter": "Packets to capture, as pcap-filter(7) has it; by default all.",
+    "for_": "How long, such as 30s or 2m; by default until the command ends, or ^C.",
+    "guest": "Capture on the guest's interfaces too.",
+    "server": "Capture on the emulated internet's web servers too.",
+    "snaplen": "Octets to keep of each packet.",
+    "buffer": "MiB that the kernel may hold for each interface until they are written.",
+    "out": "The run's folder, new or empty; by default one named by the time, in the state folder.",
+    "keep": "Keep each interface's own capture and tcpdump's words beside the merged file.",
+    **JSON,
+})  # fmt: skip
+def capture(
+    lab: Lab, itf: str = "", filter: str = "", for_: str = "", guest: bool = False, server: bool = False,
+    snaplen: str = "128", buffer: str = "8", out: str = "", keep: bool = False, json: bool = False,
+) -> None:  # fmt: skip
+    """Capture on uplinks while a command runs: capture --itf A,B -- COMMAND [ARGUMENT …]; its exit code is ours."""
+    request = CaptureRequest(
+        split_list(itf), filter, duration(for_, "--for") if for_ else None, command_line(),
+        number(snaplen, "--snaplen"), number(buffer, "--buffer"), guest, server, Path(out) if out else None, keep,
+    )  # fmt: skip
+    captured = run_capture(lab, request, as_json=json)
+    if captured:
+        report(captured.as_json(), captured.lines(), json)
+        if captured.exit_code:
+            raise Exit(code=captured.exit_code)
 
 
 @lab_task(root=False, help={"output": "The file to write.", **JSON})
@@ -361,6 +390,7 @@ namespace = Collection(
     testbed_exec,
     testbed_down,
     demo,
+    capture,
     build_dissector,
     install_dissector,
     fuzz,

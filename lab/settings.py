@@ -85,6 +85,8 @@ class EmulationSettings:
     mobile_down: int = 24_000_000
     """Bit/s from the mobile ISP behind wlan1."""
     mobile_up: int = 8_000_000
+    interception: bool = False
+    """Whether the mobile ISP has a box that answers plain TCP itself, and passes MPTCP slower."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ def testbed_settings(lab: Lab) -> TestbedSettings:
         prefix=chosen.prefix,
         fixed=replace(usual.fixed, down=chosen.fixed_down, up=chosen.fixed_up),
         mobile=replace(usual.mobile, down=chosen.mobile_down, up=chosen.mobile_up),
+        interception=chosen.interception,
     )
 
 

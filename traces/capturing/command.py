@@ -1,0 +1,86 @@
+"""Running the command that is captured: what it prints is passed on as it comes, and kept."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+OWNER_ONLY = 0o600
+PIECE = 1 << 16
+PATIENCE = 5.0
+"""Seconds that it has to end after each signal, and its output to come after it has ended."""
+
+
+class Command:
+    """A command in a process group of its own, so that it is ended with all that it started.
+
+    What it prints goes to the files `stdout.txt` and `stderr.txt` in `folder`, and on to our own output: what is meant
+    for standard output to descriptor `stdout`. A terminal is not its input, since ^C is for whoever captures.
+    """
+
+    def __init__(self, argv: tuple[str, ...], folder: Path, stdout: int) -> None:
+        self._process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL if sys.stdin is None or sys.stdin.isatty() else None,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            process_group=0,
+        )
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        outputs = ((self._process.stdout, "stdout.txt", stdout), (self._process.stderr, "stderr.txt", 2))
+        self._copies = [
+            threading.Thread(target=_copy, args=(source, folder / name, onward), daemon=True)
+            for source, name, onward in outputs
+        ]
+        for copy in self._copies:
+            copy.start()
+
+    def ended_within(self, seconds: float) -> bool:
+        """Wait up to so many seconds; whether it has ended by itself."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def end(self) -> int:
+        """End it if it still runs, and return its exit code: 128 and the signal's number if a signal ended it."""
+        for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            if self._process.poll() is not None:
+                break
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, sign)
+            self.ended_within(PATIENCE)
+        for copy in self._copies:
+            copy.join(PATIENCE)  # what it left running in the background may hold its output open
+        code = self._process.wait()
+        return 128 - code if code < 0 else code
+
+
+def _copy(source: BinaryIO, path: Path, onward: int) -> None:
+    kept = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
+    heard = True
+    try:
+        while octets := source.read(PIECE):
+            _write(kept, octets)
+            try:
+                if heard:
+                    _write(onward, octets)
+            except OSError:
+                heard = False  # whoever listened is gone; the file is still to be written
+    finally:
+        os.close(kept)
+        source.close()
+
+
+def _write(descriptor: int, octets: bytes) -> None:
+    while octets:
+        octets = octets[os.write(descriptor, octets) :]
