@@ -125,19 +125,28 @@ class Confusion:
                 yield f"{case.truth}, {count} times inconclusive: {reason}"
 
 
-def run_bench_neutrality(lab: Lab, *, runs: int, boxes: Sequence[Box] = ()) -> Confusion:
-    """Build each path (by default all), and measure and judge it `runs` times."""
+def boxes_named(names: str) -> tuple[Box, ...]:
+    """The paths by their short names, separated by commas; all for none. `BadInputError` names those there are."""
+    known = {box.name.lower().replace("_", "-"): box for box in EXPECTED}
+    wanted = [name.strip() for name in names.split(",")] if names else list(known)
+    for name in wanted:
+        if name not in known:
+            raise BadInputError(f"--box is {name!r}", hint=f"choose from: {', '.join(known)}")
+    return tuple(known[name] for name in wanted)
+
+
+def run_bench_neutrality(lab: Lab, *, runs: int, boxes: Sequence[Box] = tuple(EXPECTED)) -> Confusion:
+    """Build each path, and measure and judge it `runs` times. With --dry it is built only, in words."""
     if runs < 1:
         raise BadInputError(f"--runs is {runs}", hint="give 1 or more; 20 tell whether the verdicts hold up")
-    chosen = [box for box in EXPECTED if box in boxes or not boxes]
     cases = []
     with lab.progress.stage("judging emulated networks") as stage:
-        for number, box in enumerate(chosen):
+        for number, box in enumerate(boxes):
             found = []
             with standing(box, lab, f"box{os.getpid()}") as path:
-                for run in range(runs):
-                    stage.tell(box, number * runs + run, len(chosen) * runs)
-                    found.append(Run(judge(measure_path(path, seed=run))))
+                for run in range(0 if lab.host.dry else runs):
+                    stage.tell(box, number * runs + run, len(boxes) * runs)
+                    found.append(Run(judge(measure_path(path, seed=1 + 10 * run))))
             cases.append(Case(box, tuple(found)))
     return Confusion(tuple(cases))
 
