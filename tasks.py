@@ -37,7 +37,9 @@ from traces.demo import run_demo
 from traces.dissector import build_dissector as render_dissector
 from traces.dissector import install_dissector as add_dissector
 from traces.neutrality.bench import boxes_named, run_bench_neutrality
+from traces.mptcp.form import as_json, as_lines
 from traces.request import make_request
+from traces.summary import parse_files, read_trace
 from traces.verdict import ERROR_CODE
 
 JSON = {"json": "Print the report as JSON."}
@@ -307,6 +309,13 @@ def capture(
             raise Exit(code=captured.exit_code)
 
 
+@lab_task(root=False, help={"file": "Capture files, separated by commas; they are read together.", **JSON})
+def mptcptrace(lab: Lab, file: str, json: bool = False) -> None:
+    """List the MPTCP connections in capture files, with their subflows and what went over each."""
+    trace = read_trace(parse_files(file), lab.progress)
+    report(as_json(trace), as_lines(trace), json)
+
+
 @lab_task(root=False, help={"output": "The file to write.", **JSON})
 def build_dissector(lab: Lab, output: str = "socks6.lua", json: bool = False) -> None:
     """Render the Wireshark dissector for SOCKSv6 from the codec's tables."""
@@ -407,6 +416,7 @@ namespace = Collection(
     testbed_down,
     demo,
     capture,
+    mptcptrace,
     build_dissector,
     install_dissector,
     fuzz,
