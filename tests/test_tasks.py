@@ -173,6 +173,7 @@ DRY = [
     ("testbed-down",),
     ("demo",),
     ("mptcptrace", "--file", "tests/captures/v1/v1_single.wlan.pcap"),
+    ("mptcptrace", "--file", "tests/captures/v1/v1_single.wlan.pcap", "--out", "/nowhere/plots", "--plot", "seq"),
     ("build-dissector",),
     ("install-dissector",),
     ("fuzz",),
@@ -227,6 +228,7 @@ class TestDryRuns:
         assert world.host.probe("ip", "link", "show", "mptcp3").ok
 
 
+TRACE = ("mptcptrace", "--file", "tests/captures/v1/v1_single.wlan.pcap")
 BAD = [
     (("configure-host-tap", "9"), "there is no tap 9"),
     (("configure-host-tap", "one"), "n is 'one'"),
@@ -252,6 +254,15 @@ BAD = [
     (("check-mptcp",), "no uplink is set up"),
     (("check-mptcp", "--page-url", "mptcp.test"), "'mptcp.test' is not a URL"),
     (("check-mptcp", "--bulk-url", "http://[::1/"), "'http://[::1/' is not a URL"),
+    (("mptcptrace", "--file", "tests/captures/truth.json"), "is not a capture file that is understood"),
+    (("mptcptrace", "--file", "tests/captures"), "there is no capture in tests/captures"),
+    ((*TRACE, "--plot", "seq"), "there is no folder for the plots"),
+    ((*TRACE, "--out", "tests/captures"), "tests/captures has files in it"),
+    ((*TRACE, "--out", "nowhere", "--plot", "seq,ack"), "--plot is 'ack'"),
+    ((*TRACE, "--out", "nowhere", "--format", "gif"), "--format is 'gif'"),
+    ((*TRACE, "--out", "nowhere", "--interval", "soon"), "--interval is 'soon'"),
+    ((*TRACE, "--out", "nowhere", "--points", "1"), "--points is '1'"),
+    ((*TRACE, "--out", "nowhere", "--connection", "7"), "there is no MPTCP connection 7"),
     (("build-image", "--suite", "no suite"), "'no suite'"),
     (("build-image", "--snapshot", "yesterday"), "'yesterday' is not a snapshot date"),
     (("build-kernel", "--source", "nowhere"), "'nowhere'"),

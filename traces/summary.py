@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from traces.mptcp.analysis import analyse
 from traces.mptcp.model import Trace
 from traces.reading.reading import Reading, read_captures
 from traces.reading.segments import Segments
+
+CAPTURE = re.compile(r"\.(pcap|pcapng|cap)(\.gz|\.zst)?$")
 
 
 def read_trace(paths: Sequence[Path], progress: Progress) -> Trace:
@@ -37,5 +40,15 @@ def _warnings(reading: Reading) -> Iterator[str]:
 
 
 def parse_files(text: str) -> list[Path]:
-    """Paths separated by commas; an empty text is refused later, where files are missed."""
-    return [Path(name) for name in text.split(",") if name]
+    """Paths separated by commas, and the captures in folders; nothing named is refused where it is read."""
+    return [path for name in text.split(",") if name for path in _captures(Path(name))]
+
+
+def _captures(path: Path) -> list[Path]:
+    """The file, or all captures in the folder, by name."""
+    if not path.is_dir():
+        return [path]
+    found = sorted(one for one in path.iterdir() if CAPTURE.search(one.name) and one.is_file())
+    if not found:
+        raise BadInputError(f"there is no capture in {path}", hint="their names end in .pcap or .pcapng (.gz, .zst)")
+    return found
