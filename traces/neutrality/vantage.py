@@ -34,13 +34,13 @@ class Vantage:
     interface: str
     source: IPv4Address | IPv6Address
     journal: Journal
-    """Of the changes made there."""
+    """Of the changes made there, and of nothing else."""
 
     def probe(
         self, task: str, options: dict[str, object], seconds: float, tell: Callable[[int], None] = lambda _: None
     ) -> list[Any]:
         """What the prober reports of `task`, line by line, within `seconds`; `tell` hears how many there are."""
-        words = [word for name, value in options.items() for word in ((f"--{name}", str(value)) if value else ())]
+        words = [word for name, value in options.items() for word in _words(name, value)]
         lines = iter(range(1, 1_000_000))
         printed = self.runner.change(
             *self.command, task, "--source", str(self.source), *words,
@@ -49,9 +49,15 @@ class Vantage:
         )  # fmt: skip
         return [json.loads(line) for line in printed.splitlines() if line.startswith(("{", "["))]
 
-    def change(self, step: MptcpLimits | NftTable | Sysctl) -> None:
-        """Make one change there, until the measurement ends."""
-        self.journal.apply(step, SCOPE)
+    def change(self, step: MptcpLimits | NftTable | Sysctl, scope: str = SCOPE) -> None:
+        """Make one change there, until the measurement ends, or the scope is taken back."""
+        self.journal.apply(step, scope)
+
+
+def _words(name: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, bool):
+        return (f"--{name}",) if value else ()
+    return f"--{name}", str(value)
 
 
 @contextmanager
@@ -61,7 +67,7 @@ def ready(vantage: Vantage) -> Iterator[None]:
     Its kernel keeps its resets to itself, MPTCP makes one subflow, and no lost SYN switches it off. All that is a
     journalled step: what a prober that was killed left behind is taken back first.
     """
-    vantage.journal.undo(SCOPE)
+    vantage.journal.undo()
     try:
         vantage.change(NftTable("inet", TABLE, held_resets()))
         vantage.change(MptcpLimits(0, 0))
@@ -69,7 +75,7 @@ def ready(vantage: Vantage) -> Iterator[None]:
             set_there(vantage, key, value)
         yield
     finally:
-        vantage.journal.undo(SCOPE)
+        vantage.journal.undo()
 
 
 def _settings(vantage: Vantage) -> dict[str, str]:
@@ -85,10 +91,10 @@ def _settings(vantage: Vantage) -> dict[str, str]:
     }
 
 
-def set_there(vantage: Vantage, key: str, value: str) -> None:
+def set_there(vantage: Vantage, key: str, value: str, scope: str = SCOPE) -> None:
     """Set a sysctl, if the kernel has it: which there are differs from release to release."""
     if vantage.runner.dry or vantage.runner.probe("sysctl", "-n", key).ok:
-        vantage.change(Sysctl(key, value))
+        vantage.change(Sysctl(key, value), scope)
 
 
 def held_resets() -> str:
