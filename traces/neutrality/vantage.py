@@ -79,15 +79,18 @@ def ready(vantage: Vantage) -> Iterator[None]:
 
 
 def _settings(vantage: Vantage) -> dict[str, str]:
-    """One second between SYNs where the kernel can do that (Linux 6.5); there those count beside the retries."""
+    """Five SYNs soon after each other where the kernel can do that (Linux 6.5).
+
+    It counts linear retries beside the others, and gives up as well when those others would have taken so long.
+    """
     linear = vantage.runner.dry or vantage.runner.probe("sysctl", "-n", LINEAR).ok
     return {
         # One lost SYN would otherwise switch MPTCP off for an hour.
         "net/mptcp/blackhole_timeout": "0",
         # Later than the last of them: what is sent again asks for MPTCP, too.
         "net/mptcp/syn_retrans_before_tcp_fallback": str(SYNS),
-        **({LINEAR: str(SYNS - 2)} if linear else {}),
-        "net/ipv4/tcp_syn_retries": "1" if linear else str(SYNS - 1),
+        **({LINEAR: "2"} if linear else {}),
+        "net/ipv4/tcp_syn_retries": "2" if linear else str(SYNS - 1),
     }
 
 

@@ -27,9 +27,9 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = BACKLOG
 
-    def __init__(self, host: str, port: int, *, mptcp: bool) -> None:
+    def __init__(self, host: str, port: int, *, mptcp: bool, logs: bool = True) -> None:
         """`OSError` when the address is taken, or when the kernel has no MPTCP."""
-        super().__init__((host, port), Handler, bind_and_activate=False)
+        super().__init__((host, port), Handler if logs else _QuietHandler, bind_and_activate=False)
         self.socket.close()
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP if mptcp else 0)
         try:
@@ -128,3 +128,8 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in {**headers, "Content-Length": str(length)}.items():
             self.send_header(name, value)
         self.end_headers()
+
+
+class _QuietHandler(Handler):
+    def log_message(self, *_: object) -> None:
+        """Nothing: whoever runs the server has the terminal for other words."""
