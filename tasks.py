@@ -37,6 +37,7 @@ from traces.demo import run_demo
 from traces.dissector import build_dissector as render_dissector
 from traces.dissector import install_dissector as add_dissector
 from traces.neutrality.asking import ask
+from traces.neutrality.bench import boxes_named, run_bench_neutrality
 from traces.neutrality.check import check_neutrality as measure_uplinks
 from traces.neutrality.outcome import conclude
 from traces.request import make_request
@@ -379,6 +380,21 @@ def bench_proxy(lab: Lab, rounds: str = "0", seconds: str = "0", quick: bool = F
         raise Exit(code=summary.exit_code)
 
 
+@lab_task(alone=True, help={
+    "runs": "How often each network is measured; 20 tell whether the verdicts hold up.",
+    "box": "Only these, separated by commas: stripping, syn-dropping, intercepting, lossy, rate-limited, clean.",
+    **JSON,
+})  # fmt: skip
+def bench_neutrality(lab: Lab, runs: str = "20", box: str = "", json: bool = False) -> None:
+    """Judge emulated networks that are known to interfere, or not, and count how often the verdict is right."""
+    found = run_bench_neutrality(lab, runs=number(runs, "--runs"), boxes=boxes_named(box))
+    if lab.host.dry:
+        return
+    report(found.as_json(), found.lines(), json)
+    if found.exit_code:
+        raise Exit(code=found.exit_code)
+
+
 @lab_task(help={"fast": "Only what is quick and needs no guest.", "only": "Only tests that match this expression."})
 def test(lab: Lab, fast: bool = False, only: str = "") -> None:
     """Run the tests, linters and the import contract."""
@@ -419,6 +435,7 @@ namespace = Collection(
     fuzz,
     bench_codec,
     bench_proxy,
+    bench_neutrality,
     test,
 )
 namespace.configure(defaults())

@@ -55,6 +55,7 @@ NAMES = [
     "fuzz",
     "bench-codec",
     "bench-proxy",
+    "bench-neutrality",
     "test",
 ]
 NAMESPACE = importlib.import_module("tasks").namespace
@@ -175,6 +176,7 @@ DRY = [
     ("fuzz",),
     ("bench-codec",),
     ("bench-proxy",),
+    ("bench-neutrality", "--box", "stripping,clean"),
     ("test", "--fast"),
 ]
 
@@ -252,6 +254,8 @@ BAD = [
     (("build-image", "--snapshot", "yesterday"), "'yesterday' is not a snapshot date"),
     (("build-kernel", "--source", "nowhere"), "'nowhere'"),
     (("build-kernel", "--fragment", "missing.config"), "missing.config"),
+    (("bench-neutrality", "--runs", "0"), "--runs is 0"),
+    (("bench-neutrality", "--box", "clean,odd"), "--box is 'odd'"),
     (("testbed-exec", "--", "true"), "there is no emulated internet"),
 ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SIGNIFICANCE = 0.01
+SIGNIFICANCE = 0.005
 """A difference is said to be there when its p-value, after Holm's correction, is below."""
 
 FEWEST_REPLIES = 3
@@ -17,7 +17,7 @@ DROPPED_SHARE = 0.5
 TELLING_GAP = 2
 """Hops by which an arm has to be answered earlier when the TTL of the replies is the same."""
 
-FEWEST_PAIRS = 8
+FEWEST_PAIRS = 9
 """Pairs of transfers: with fewer, no outcome of the sign-flip test is below the significance (2 / 2^8 = 0.008)."""
 
 MARGIN = 1.25

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from traces.neutrality.criteria import CONFIDENCE, EQUIVALENCE, FEWEST_PAIRS, MARGIN, SIGNIFICANCE
 from traces.neutrality.model import Target, Transfer
-from traces.neutrality.statistics import bootstrap_gap, bootstrap_interval, equivalence, sign_flip
+from traces.neutrality.statistics import bootstrap_gap, bootstrap_interval, equivalence, sign_flip, trimmed_mean
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """The rates of one target. Rates are geometric means, so that `ratio` is that of the two."""
+    """The rates of one target. Means are of logarithms, and trimmed."""
 
     pairs: int
     """Pairs that count: both transfers whole, and MPTCP agreed in the one that asked for it."""
@@ -31,7 +31,7 @@ class Speed:
     """Octets per second."""
     mptcp: float
     ratio: float
-    """Of MPTCP to plain TCP."""
+    """Of MPTCP to plain TCP, within the pairs."""
     interval: tuple[float, float] | None
     """Of the ratio; None for a single pair."""
     difference_p: float
@@ -85,9 +85,9 @@ def measure_speed(target: Target) -> Speed | None:
         plain_rates=tuple(_rate(transfer) for transfer, _ in counted),
         mptcp_rates=tuple(_rate(transfer) for _, transfer in counted),
         log_ratios=tuple(ratios),
-        plain=_geometric_mean(plain),
-        mptcp=_geometric_mean(mptcp),
-        ratio=_geometric_mean(ratios),
+        plain=math.exp(trimmed_mean(plain)),
+        mptcp=math.exp(trimmed_mean(mptcp)),
+        ratio=math.exp(trimmed_mean(ratios)),
         interval=_interval(ratios),
         difference_p=sign_flip(ratios),
         equivalence_p=equivalence(ratios, math.log(MARGIN)),
@@ -112,7 +112,3 @@ def _is_whole(transfer: Transfer) -> bool:
 
 def _rate(transfer: Transfer) -> float:
     return transfer.octets / transfer.seconds
-
-
-def _geometric_mean(logarithms: Sequence[float]) -> float:
-    return math.exp(sum(logarithms) / len(logarithms))
