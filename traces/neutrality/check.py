@@ -5,9 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import secrets
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +16,10 @@ from lab.journal import Journal
 from lab.plan import TapPlan, tap_plan
 from lab.settings import split_list
 from lab.standing import standing_uplinks
-from lab.testbed.web.server import Server
 from traces.neutrality.json_form import measurement_as_json
 from traces.neutrality.measuring import Aim, Extent, Tell, measure
 from traces.neutrality.model import Arm, Measurement, TableRow, Target
+from traces.neutrality.near import near_control
 from traces.neutrality.prober.bundle import build_prober
 from traces.neutrality.rows import Uplink, measure_table
 from traces.neutrality.table import LINES
@@ -32,7 +29,6 @@ from traces.neutrality.vantage import Vantage, ready
 FOLDER = "neutrality"
 PROBER = "/run/mpsocks-prober.pyz"
 SEEDS = 1 << 32
-NEAR_OCTETS = 5_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +101,10 @@ def _answered_mptcp(target: Target) -> bool:
 def _measure_uplink(uplink: Uplink, tap: TapPlan, plan: Plan, tell: Tell) -> Measurement:
     lab, vantage = uplink.lab, uplink.vantage
     aims = [wanted.resolved(lab.host, tap.guest.version) for wanted in plan.targets]
-    with ready(vantage), _near_control(lab, tap) as near:
+    with ready(vantage), near_control(lab, tap) as near:
         short, bulk = _for_table(aims)
         rows = measure_table(uplink, short, bulk, plan.bulk_octets, tell)
-        targets = [measure(vantage, aim, plan.extent, secrets.randbelow(SEEDS), tell) for aim in aims]
-        # Nothing limits its rate: what is downloaded must be large to take any time.
-        large = dataclasses.replace(plan.extent, octets=NEAR_OCTETS)
-        targets.append(measure(vantage, near, large, secrets.randbelow(SEEDS), tell))
+        targets = [measure(vantage, aim, plan.extent, secrets.randbelow(SEEDS), tell) for aim in (*aims, near)]
     with_table = [
         dataclasses.replace(target, table=rows) if target.name == short.name else target for target in targets
     ]
@@ -148,25 +141,3 @@ def _deploy(lab: Lab, inside: Guest) -> None:
         make_folder(local.parent, 0o700)
         build_prober(local)
     inside.put(local, PROBER)
-
-
-@contextmanager
-def _near_control(lab: Lab, tap: TapPlan) -> Iterator[Aim]:
-    """A web server on the lab host's end of the tap, before every network that could interfere."""
-    address = tap.host.ip
-    if lab.host.dry:
-        yield Aim(str(address), address, 80, "/bytes/{bytes}", speaks_mptcp=True, is_near=True)
-        return
-    speaks = lab.host.probe("sysctl", "-n", "net.mptcp.enabled").stdout.strip() == "1"
-    try:
-        server = Server(str(address), 0, mptcp=speaks, logs=False)
-    except OSError as error:
-        raise MpsocksError(f"nothing can listen on {address}", why=str(error), hint="`invoke status`") from error
-    serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
-    serving.start()
-    try:
-        yield Aim(str(address), address, server.server_port, "/bytes/{bytes}", speaks_mptcp=speaks, is_near=True)
-    finally:
-        server.shutdown()
-        serving.join()
-        server.server_close()
