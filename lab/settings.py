@@ -90,6 +90,16 @@ class EmulationSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class NeutralitySettings:
+    """What `check-neutrality` measures toward."""
+
+    targets: str = ""
+    """HOST:PORT, HOST:PORT/PATH, with =mptcp or =tcp when it is known what the server speaks; separated by commas."""
+    path: str = "/"
+    """Of a large file, on targets that name none; `{bytes}` in it is replaced by how much is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole configuration."""
 
@@ -97,6 +107,7 @@ class Settings:
     kernel: KernelSettings = KernelSettings()
     guest: GuestSettings = GuestSettings()
     check: CheckSettings = CheckSettings()
+    neutrality: NeutralitySettings = NeutralitySettings()
     testbed: EmulationSettings = EmulationSettings()
     uri: str = EMBEDDED
     """libvirt's connection URI."""
@@ -135,6 +146,7 @@ SECTIONS = {
     "kernel": KernelSettings,
     "guest": GuestSettings,
     "check": CheckSettings,
+    "neutrality": NeutralitySettings,
     "testbed": EmulationSettings,
 }
 

@@ -17,8 +17,8 @@ START_SECONDS = 30
 CONNECT_SECONDS = 2.5
 """For a server to answer, one SYN lost or two; who drops them all is found out soon."""
 
-Tell = Callable[[str, int, int], None]
-"""Is told what is counted, how many there are, and of how many (0: unknown)."""
+Tell = Callable[[str], None]
+"""Is told how far it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +58,23 @@ class Extent:
         return START_SECONDS + shots * (self.pace.gap + 0.01) + ROUNDS * self.pace.patience
 
 
-def measure(vantage: Vantage, aim: Aim, extent: Extent, seed: int, tell: Tell = lambda *_: None) -> Target:
-    """Everything about one target but its table. The vantage must be ready."""
+def measure(vantage: Vantage, aim: Aim, extent: Extent, seed: int, tell: Tell = lambda _: None) -> Target:
+    """Everything about one target but its table. The vantage must be ready.
+
+    Where a server is known not to speak MPTCP there are no downloads to compare.
+    """
     where: dict[str, object] = {"target": aim.address, "port": aim.port}
     sweep = {
         **where, "interface": vantage.interface, "repeats": extent.effort.repeats, "max-ttl": extent.effort.max_ttl,
         "gap": extent.pace.gap, "patience": extent.pace.patience, "seed": seed,
     }  # fmt: skip
-    probes = vantage.probe("syns", sweep, extent.longest_sweep, lambda count: tell("SYNs", count, 0))
+    probes = vantage.probe("syns", sweep, extent.longest_sweep, lambda count: tell(f"{count} SYNs to {aim.name}"))
     pairs = vantage.probe(
         "pairs",
         {**download_options(aim, extent.octets, extent.seconds, CONNECT_SECONDS), "count": extent.pairs},
         START_SECONDS + 2 * extent.pairs * extent.seconds,
-        lambda count: tell("pairs of downloads", count, extent.pairs),
-    ) if extent.pairs else []  # fmt: skip
+        lambda count: tell(f"{count} of {extent.pairs} pairs of downloads from {aim.name}"),
+    ) if extent.pairs and aim.speaks_mptcp is not False else []  # fmt: skip
     return Target(
         name=aim.name,
         speaks_mptcp=aim.speaks_mptcp,

@@ -34,13 +34,13 @@ class Vantage:
     interface: str
     source: IPv4Address | IPv6Address
     journal: Journal
-    """Of the changes made there."""
+    """Of the changes made there, and of nothing else."""
 
     def probe(
         self, task: str, options: dict[str, object], seconds: float, tell: Callable[[int], None] = lambda _: None
     ) -> list[Any]:
         """What the prober reports of `task`, line by line, within `seconds`; `tell` hears how many there are."""
-        words = [word for name, value in options.items() for word in ((f"--{name}", str(value)) if value else ())]
+        words = [word for name, value in options.items() for word in _words(name, value)]
         lines = iter(range(1, 1_000_000))
         printed = self.runner.change(
             *self.command, task, "--source", str(self.source), *words,
@@ -49,9 +49,15 @@ class Vantage:
         )  # fmt: skip
         return [json.loads(line) for line in printed.splitlines() if line.startswith(("{", "["))]
 
-    def change(self, step: MptcpLimits | NftTable | Sysctl) -> None:
-        """Make one change there, until the measurement ends."""
-        self.journal.apply(step, SCOPE)
+    def change(self, step: MptcpLimits | NftTable | Sysctl, scope: str = SCOPE) -> None:
+        """Make one change there, until the measurement ends, or the scope is taken back."""
+        self.journal.apply(step, scope)
+
+
+def _words(name: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, bool):
+        return (f"--{name}",) if value else ()
+    return f"--{name}", str(value)
 
 
 @contextmanager
@@ -61,7 +67,7 @@ def ready(vantage: Vantage) -> Iterator[None]:
     Its kernel keeps its resets to itself, MPTCP makes one subflow, and no lost SYN switches it off. All that is a
     journalled step: what a prober that was killed left behind is taken back first.
     """
-    vantage.journal.undo(SCOPE)
+    vantage.journal.undo()
     try:
         vantage.change(NftTable("inet", TABLE, held_resets()))
         vantage.change(MptcpLimits(0, 0))
@@ -69,26 +75,29 @@ def ready(vantage: Vantage) -> Iterator[None]:
             set_there(vantage, key, value)
         yield
     finally:
-        vantage.journal.undo(SCOPE)
+        vantage.journal.undo()
 
 
 def _settings(vantage: Vantage) -> dict[str, str]:
-    """One second between SYNs where the kernel can do that (Linux 6.5); there those count beside the retries."""
+    """Five SYNs soon after each other where the kernel can do that (Linux 6.5).
+
+    It counts linear retries beside the others, and gives up as well when those others would have taken so long.
+    """
     linear = vantage.runner.dry or vantage.runner.probe("sysctl", "-n", LINEAR).ok
     return {
         # One lost SYN would otherwise switch MPTCP off for an hour.
         "net/mptcp/blackhole_timeout": "0",
         # Later than the last of them: what is sent again asks for MPTCP, too.
         "net/mptcp/syn_retrans_before_tcp_fallback": str(SYNS),
-        **({LINEAR: str(SYNS - 2)} if linear else {}),
-        "net/ipv4/tcp_syn_retries": "1" if linear else str(SYNS - 1),
+        **({LINEAR: "2"} if linear else {}),
+        "net/ipv4/tcp_syn_retries": "2" if linear else str(SYNS - 1),
     }
 
 
-def set_there(vantage: Vantage, key: str, value: str) -> None:
+def set_there(vantage: Vantage, key: str, value: str, scope: str = SCOPE) -> None:
     """Set a sysctl, if the kernel has it: which there are differs from release to release."""
     if vantage.runner.dry or vantage.runner.probe("sysctl", "-n", key).ok:
-        vantage.change(Sysctl(key, value))
+        vantage.change(Sysctl(key, value), scope)
 
 
 def held_resets() -> str:

@@ -1,4 +1,4 @@
-"""Which probes to send: a first pass over all TTLs, then repeats where it matters. Pure."""
+"""Which probes to send: a first pass over the TTLs, then repeats where it matters. Pure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from traces.neutrality.model import Answer, Arm, Probe
 
 FULL_TTL = 64
+NEARER_TTLS = 20
+"""The first pass goes on beyond only when something is not answered within."""
 ROUNDS = 6
 """After this many nothing is asked any more, however lossy the path."""
 ANSWERED = (Answer.SYN_ACK, Answer.RST)
@@ -38,7 +40,9 @@ def shots(effort: Effort, done: Iterable[Probe], round_number: int, chance: rand
     if round_number >= ROUNDS:
         return []
     probes = list(done)
-    wanted = Counter(_first_pass(effort) if not probes else _repeats(effort, probes))
+    wanted = Counter(_first_pass(effort, probes))
+    if probes:
+        wanted |= Counter(_repeats(effort, probes))
     sent = Counter(Shot(probe.arm, probe.ttl) for probe in probes)
     missing = sorted((wanted - sent).elements())
     chance.shuffle(missing)
@@ -50,10 +54,12 @@ def lowest_answered(probes: Iterable[Probe], arm: Arm) -> int | None:
     return min((probe.ttl for probe in probes if probe.arm is arm and probe.answer in ANSWERED), default=None)
 
 
-def _first_pass(effort: Effort) -> Iterator[Shot]:
+def _first_pass(effort: Effort, probes: list[Probe]) -> Iterator[Shot]:
+    """Once at each TTL; to the end, when some arm is not answered in the nearer part."""
+    is_near = not probes or all((lowest_answered(probes, arm) or FULL_TTL) <= NEARER_TTLS for arm in Arm)
+    last = min(effort.max_ttl, NEARER_TTLS) if is_near else effort.max_ttl
     for arm in Arm:
-        yield from (Shot(arm, ttl) for ttl in range(1, effort.max_ttl + 1))
-        yield Shot(arm, FULL_TTL)
+        yield from (Shot(arm, ttl) for ttl in (*range(1, last + 1), FULL_TTL))
 
 
 def _repeats(effort: Effort, probes: list[Probe]) -> Iterator[Shot]:
