@@ -126,7 +126,7 @@ HARMLESS = {
 class TestNetworksThatDoNot:
     @pytest.mark.parametrize("network", HARMLESS.values(), ids=HARMLESS)
     def test_are_never_accused(self, network: Network) -> None:
-        said = [verdict for seed in range(30) for verdict in verdicts(Simulator(seed).target(network))]
+        said = [verdict for seed in range(6) for verdict in verdicts(Simulator(seed).target(network))]
         assert [str(verdict) for verdict in said if verdict.kind.accuses] == []
 
     @pytest.mark.slow
@@ -141,10 +141,11 @@ class TestNetworksThatDoNot:
         ]
         assert len(accused) <= 1
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["clean", "clean, no MPTCP", "silent routers", "few lost", "some lost"])
     def test_are_transparent(self, name: str) -> None:
-        said = [names(Simulator(seed).target(HARMLESS[name])) for seed in range(20)]
-        assert said.count(["transparent"]) >= 19
+        said = [names(Simulator(seed).target(HARMLESS[name])) for seed in range(100)]
+        assert said.count(["transparent"]) >= 98
 
     def test_transparent_means_that_the_rates_are_shown_to_be_equivalent(self) -> None:
         verdict = only(Simulator(1).target(Network()))
