@@ -42,6 +42,7 @@ NAMES = [
     "run-socks",
     "run-socksifier",
     "check-mptcp",
+    "check-neutrality",
     "boot-socks",
     "clean",
     "status",
@@ -135,6 +136,7 @@ def pretend_built(folder: Path) -> None:
 
 UP = ("--itf", "wlp1s0,wlan1")
 PAGE = ("--page-url", "http://203.0.113.10/")  # no name, since nobody here would answer what it is
+TARGETS = ("--target", "203.0.113.10:80/file=mptcp", "--target", "203.0.113.138:80=tcp")
 DRY = [
     ("build-image",),
     ("install-vm-extra", "--json"),
@@ -163,6 +165,7 @@ DRY = [
     ("boot-socks", *UP, "--stock"),
     ("check-mptcp", *PAGE),
     ("check-mptcp", *PAGE, "--bulk-url", "http://203.0.113.11/bytes/20M", "--json"),
+    ("check-neutrality", "--itf", "wlan1", *TARGETS, "--bytes", "2M", "--json"),
     ("status",),
     ("status", "--json"),
     ("clean",),
@@ -219,6 +222,18 @@ class TestDryRuns:
         ):
             assert command in printed
 
+    def test_what_check_neutrality_would_do_is_printed(self, world: World) -> None:
+        printed = world.invoke("--dry", "check-neutrality", "--itf", "wlan1", *TARGETS).out
+        for command in (
+            "table inet mpsocks_prober",
+            "sysctl -q -w net/mptcp/blackhole_timeout=0",
+            "sysctl -q -w net/ipv4/ip_default_ttl=10",
+            "mptcp_100MB.pcap",
+            "prober.pyz syns --source 10.66.6.2 --target 203.0.113.10 --port 80",
+            "prober.pyz pairs --source 10.66.6.2 --target 203.0.113.138 --port 80",
+        ):
+            assert command in printed
+
     def test_a_tap_can_be_made_from_what_is_printed(self, world: World) -> None:
         printed = world.invoke("--dry", "configure-host-tap", "3").out
         world.host.change("sh", "-c", printed)
@@ -250,6 +265,13 @@ BAD = [
     (("check-mptcp",), "no uplink is set up"),
     (("check-mptcp", "--page-url", "mptcp.test"), "'mptcp.test' is not a URL"),
     (("check-mptcp", "--bulk-url", "http://[::1/"), "'http://[::1/' is not a URL"),
+    (("check-neutrality",), "0 targets are too few"),
+    (("check-neutrality", "--target", "mptcp.test"), "'mptcp.test' is not a target"),
+    (("check-neutrality", *TARGETS), "no uplink is set up"),
+    (("check-neutrality", *TARGETS, "--bytes", "much"), "--bytes is 'much'"),
+    (("check-neutrality", *TARGETS, "--bytes", "0"), "--bytes is 0"),
+    (("check-neutrality", *TARGETS, "--pairs", "2"), "--pairs is 2"),
+    (("check-neutrality", *TARGETS, "--repeats", "many"), "--repeats is 'many'"),
     (("build-image", "--suite", "no suite"), "'no suite'"),
     (("build-image", "--snapshot", "yesterday"), "'yesterday' is not a snapshot date"),
     (("build-kernel", "--source", "nowhere"), "'nowhere'"),
