@@ -51,6 +51,7 @@ NAMES = [
     "testbed-exec",
     "testbed-down",
     "demo",
+    "capture",
     "build-dissector",
     "install-dissector",
     "fuzz",
@@ -174,6 +175,8 @@ DRY = [
     ("testbed-exec", "--", "ip", "address"),
     ("testbed-down",),
     ("demo",),
+    ("capture", *UP, "--filter", "tcp port 80", "--for", "30s", "--", "curl", "http://203.0.113.10/"),
+    ("capture", *UP, "--guest", "--server", "--json", "--keep"),
     ("build-dissector",),
     ("install-dissector",),
     ("fuzz",),
@@ -234,6 +237,17 @@ class TestDryRuns:
         ):
             assert command in printed
 
+    def test_what_capture_would_do_is_printed(self, world: World) -> None:
+        printed = world.invoke("--dry", "capture", *UP, "--guest", "--filter", "tcp", "--for", "9s").out
+        for command in (
+            "wlp1s0.pcap tcp 128 8192",
+            "ssh -F none",
+            "(tcp) and not (tcp and host 10.66.6.1 and host 10.66.6.2 and (port 22 or port 2222))",
+            "sleep 9",
+            "# then wlp1s0.pcap, wlan1.pcap, guest.mptcp0.pcap are merged into",
+        ):
+            assert command in printed
+
     def test_a_tap_can_be_made_from_what_is_printed(self, world: World) -> None:
         printed = world.invoke("--dry", "configure-host-tap", "3").out
         world.host.change("sh", "-c", printed)
@@ -279,6 +293,16 @@ BAD = [
     (("bench-neutrality", "--runs", "0"), "--runs is 0"),
     (("bench-neutrality", "--box", "clean,odd"), "--box is 'odd'"),
     (("testbed-exec", "--", "true"), "there is no emulated internet"),
+    (("capture", "--itf", "wlp1s0,wlp2s0"), "this host has no interface 'wlp2s0'"),
+    (("capture",), "no interface was named"),
+    (("capture", *UP, "--filter", "tcp prot 80"), "tcpdump does not understand the filter 'tcp prot 80'"),
+    (("capture", *UP, "--for", "soon"), "--for is 'soon'"),
+    (("capture", *UP, "--snaplen", "0"), "--snaplen is 0"),
+    (("capture", *UP, "--buffer", "much"), "--buffer is 'much'"),
+    (("capture", *UP, "--out", "traces"), "traces is there already"),
+    (("capture", *UP, "--guest"), "no tap is set up"),
+    (("capture", *UP, "--server"), "there is no server to capture on"),
+    (("capture", *UP, "--", "no-such-command"), "there is no command 'no-such-command'"),
 ]
 
 
