@@ -36,11 +36,16 @@ from traces.check import check, rehearse
 from traces.demo import run_demo
 from traces.dissector import build_dissector as render_dissector
 from traces.dissector import install_dissector as add_dissector
+from traces.mptcp.form import as_json, as_lines
 from traces.neutrality.asking import ask
 from traces.neutrality.bench import boxes_named, run_bench_neutrality
 from traces.neutrality.check import check_neutrality as measure_uplinks
 from traces.neutrality.outcome import conclude
+from traces.products.plot import Product
+from traces.products.wanted import Format, read_wanted
+from traces.products.write import write_products
 from traces.request import make_request
+from traces.summary import parse_files, read_trace
 from traces.verdict import ERROR_CODE
 
 JSON = {"json": "Print the report as JSON."}
@@ -329,6 +334,32 @@ def capture(
             raise Exit(code=captured.exit_code)
 
 
+@lab_task(root=False, help={
+    "file": "Capture files, or folders of them, separated by commas; they are read together.",
+    "out": "Folder for plots and tables; without it there are none.",
+    "plot": f"What to plot, separated by commas: {', '.join(Product)}. By default all.",
+    "format": f"Forms of the plots, separated by commas: {', '.join(Format)}; by default html.",
+    "connection": "Numbers of the connections to plot, separated by commas; by default all.",
+    "interval": "What goodput is averaged over: seconds, as 0.5 or 500ms, or data acks, as 20acks.",
+    "points": "At most so many values of a series are in the HTML report; CSV and xpl have all.",
+    "relative": "In CSV and xpl, count times from the connection's start.",
+    "replace": "Write over files in the folder.",
+    **JSON,
+})  # fmt: skip
+def mptcptrace(
+    lab: Lab, file: str, out: str = "", plot: str = "", format: str = "", connection: str = "", interval: str = "1",
+    points: str = "4000", relative: bool = False, replace: bool = False, json: bool = False,
+) -> None:  # fmt: skip
+    """List the MPTCP connections in capture files, and plot what went over each subflow when."""
+    wanted = read_wanted(
+        out, plot=plot, form=format, connection=connection, interval=interval, points=points, relative=relative,
+        replace=replace,
+    )  # fmt: skip
+    trace = read_trace(parse_files(file), lab.progress)
+    written = write_products(lab, trace, wanted)
+    report(as_json(trace) | written.as_json(), [*as_lines(trace), *written.lines()], json)
+
+
 @lab_task(root=False, help={"output": "The file to write.", **JSON})
 def build_dissector(lab: Lab, output: str = "socks6.lua", json: bool = False) -> None:
     """Render the Wireshark dissector for SOCKSv6 from the codec's tables."""
@@ -430,6 +461,7 @@ namespace = Collection(
     testbed_down,
     demo,
     capture,
+    mptcptrace,
     build_dissector,
     install_dissector,
     fuzz,

@@ -52,6 +52,7 @@ NAMES = [
     "testbed-down",
     "demo",
     "capture",
+    "mptcptrace",
     "build-dissector",
     "install-dissector",
     "fuzz",
@@ -177,6 +178,8 @@ DRY = [
     ("demo",),
     ("capture", *UP, "--filter", "tcp port 80", "--for", "30s", "--", "curl", "http://203.0.113.10/"),
     ("capture", *UP, "--guest", "--server", "--json", "--keep"),
+    ("mptcptrace", "--file", "tests/captures/v1/v1_single.wlan.pcap"),
+    ("mptcptrace", "--file", "tests/captures/v1/v1_single.wlan.pcap", "--out", "/nowhere/plots", "--plot", "seq"),
     ("build-dissector",),
     ("install-dissector",),
     ("fuzz",),
@@ -254,6 +257,7 @@ class TestDryRuns:
         assert world.host.probe("ip", "link", "show", "mptcp3").ok
 
 
+TRACE = ("mptcptrace", "--file", "tests/captures/v1/v1_single.wlan.pcap")
 BAD = [
     (("configure-host-tap", "9"), "there is no tap 9"),
     (("configure-host-tap", "one"), "n is 'one'"),
@@ -286,6 +290,15 @@ BAD = [
     (("check-neutrality", *TARGETS, "--bytes", "0"), "--bytes is 0"),
     (("check-neutrality", *TARGETS, "--pairs", "2"), "--pairs is 2"),
     (("check-neutrality", *TARGETS, "--repeats", "many"), "--repeats is 'many'"),
+    (("mptcptrace", "--file", "tests/captures/truth.json"), "is not a capture file that is understood"),
+    (("mptcptrace", "--file", "tests/captures"), "there is no capture in tests/captures"),
+    ((*TRACE, "--plot", "seq"), "there is no folder for the plots"),
+    ((*TRACE, "--out", "tests/captures"), "tests/captures has files in it"),
+    ((*TRACE, "--out", "nowhere", "--plot", "seq,ack"), "--plot is 'ack'"),
+    ((*TRACE, "--out", "nowhere", "--format", "gif"), "--format is 'gif'"),
+    ((*TRACE, "--out", "nowhere", "--interval", "soon"), "--interval is 'soon'"),
+    ((*TRACE, "--out", "nowhere", "--points", "1"), "--points is '1'"),
+    ((*TRACE, "--out", "nowhere", "--connection", "7"), "there is no MPTCP connection 7"),
     (("build-image", "--suite", "no suite"), "'no suite'"),
     (("build-image", "--snapshot", "yesterday"), "'yesterday' is not a snapshot date"),
     (("build-kernel", "--source", "nowhere"), "'nowhere'"),

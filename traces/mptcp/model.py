@@ -163,6 +163,8 @@ class Subflow:
     """Sent on this subflow before, under other TCP sequence numbers."""
     rtt_median: tuple[float | None, float | None]
     """Seconds, of the data from the client and of those from the server."""
+    scales: tuple[int | None, int | None] = (None, None)
+    """Window scale of `src` and of `dst`; None when their SYN is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,8 @@ class Connection:
     """One MPTCP connection."""
 
     id: int
-    version: int
+    version: int | None
+    """None when the capture lacks the handshake."""
     client_key: str
     """16 hex digits; empty when the capture does not have it."""
     server_key: str
@@ -178,7 +181,7 @@ class Connection:
     """8 hex digits; empty when unknown."""
     server_token: str
     tokens: Proof
-    """Whether MP_JOINs name a token that is the hash of a key."""
+    """Whether the hash of a key is what MP_JOINs name, or where data begin; wrong if data begin elsewhere."""
     initial_dsn: tuple[int | None, int | None]
     bytes: Volume
     """By data acknowledgements, widened to 64 bits."""
@@ -186,8 +189,9 @@ class Connection:
     duration: float
     """Seconds from the first to the last segment."""
     checksums: bool
-    """Whether both sides agreed to use them."""
+    """Whether they are in use, since one of both sides asked for them."""
     checksums_right: int
+    """Mappings whose payload is in the capture as a whole."""
     checksums_wrong: int
     fallback: str
     """Why it went on as plain TCP; empty when it did not."""
@@ -224,6 +228,8 @@ class TcpConnection:
     answered: bool
     bytes: Volume
     """Payload by TCP sequence numbers, each octet once."""
+    fallback: str = ""
+    """Why it is plain TCP although it asked for MPTCP; empty when it did not, or was not answered."""
 
 
 @dataclass(frozen=True, slots=True)

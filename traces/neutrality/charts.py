@@ -8,13 +8,12 @@ from traces.neutrality.judge import JudgedTarget
 from traces.neutrality.model import Arm
 from traces.neutrality.profile import INITIAL_TTLS, Profile
 from traces.neutrality.speed import Speed
+from traces.products.style import GRID, SUBFLOWS, TEXT
 
-# Colours that colour-blind people tell apart (Okabe and Ito's).
-COLOURS = {Arm.PLAIN: "#0072B2", Arm.V1: "#D55E00", Arm.V0: "#CC79A7", Arm.DUMMY: "#5B5B5B"}
+COLOURS = dict(zip(Arm, SUBFLOWS, strict=False))
 # Arms that fare alike lie on each other: the earlier ones show around the later ones.
 SIZES = {Arm.PLAIN: 15, Arm.V1: 12, Arm.V0: 9, Arm.DUMMY: 6}
 SYMBOLS = {Arm.PLAIN: "circle", Arm.V1: "square", Arm.V0: "diamond", Arm.DUMMY: "cross"}
-TEXT, GRID = "#1a1a1a", "#dddddd"
 
 Chart = dict[str, Any]
 

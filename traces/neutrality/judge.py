@@ -74,7 +74,7 @@ def _verdicts(seen: _Seen, near: _Seen | None, ttl_offset: int) -> list[Verdict]
     if silent:
         return [silent]
     nearer = interceptions(seen.arms, seen.compared)
-    dropped = drops(seen.arms, seen.compared)
+    dropped = drops(seen.arms, seen.compared, nearer)
     reference = near.arms.get(Arm.V1) if near and near.target.speaks_mptcp else None
     option = None
     if Arm.V1 in seen.arms and Arm.V1 not in nearer.keys() | dropped.keys():

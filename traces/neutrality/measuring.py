@@ -59,7 +59,10 @@ class Extent:
 
 
 def measure(vantage: Vantage, aim: Aim, extent: Extent, seed: int, tell: Tell = lambda _: None) -> Target:
-    """Everything about one target but its table. The vantage must be ready."""
+    """Everything about one target but its table. The vantage must be ready.
+
+    Where a server is known not to speak MPTCP there are no downloads to compare.
+    """
     where: dict[str, object] = {"target": aim.address, "port": aim.port}
     sweep = {
         **where, "interface": vantage.interface, "repeats": extent.effort.repeats, "max-ttl": extent.effort.max_ttl,
@@ -71,7 +74,7 @@ def measure(vantage: Vantage, aim: Aim, extent: Extent, seed: int, tell: Tell = 
         {**download_options(aim, extent.octets, extent.seconds, CONNECT_SECONDS), "count": extent.pairs},
         START_SECONDS + 2 * extent.pairs * extent.seconds,
         lambda count: tell(f"{count} of {extent.pairs} pairs of downloads from {aim.name}"),
-    ) if extent.pairs else []  # fmt: skip
+    ) if extent.pairs and aim.speaks_mptcp is not False else []  # fmt: skip
     return Target(
         name=aim.name,
         speaks_mptcp=aim.speaks_mptcp,

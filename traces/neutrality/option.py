@@ -27,7 +27,7 @@ def judge_option(target: Target, arm: Profile, ttl_offset: int, reference: Profi
         p_value = fisher([Stratum(0, arm.answered, reference.agreed, reference.answered)]) if reference else None
         evidence = (
             f"consistent with a box that strips MP_CAPABLE: {arm.answered} SYN-ACKs of a server that speaks MPTCP "
-            f"come without it{_against(reference)}{quoted}{_dummy(target, ttl_offset, hop)}"
+            f"come without it{_against(reference)}{quoted or _unquoted(arm)}{_dummy(target, ttl_offset, hop)}"
         )
         return Verdict(Kind.OPTION_STRIPPED, evidence, arm=Arm.V1, hop=hop, p_value=p_value)
     if arm.agreed == 0 and altered >= FEWEST_QUOTES:
@@ -61,6 +61,11 @@ def _altered_from(target: Target, arm: Arm, ttl_offset: int) -> tuple[int | None
 
 def _against(reference: Profile | None) -> str:
     return f", those of the near control have it in {reference.agreed} of {reference.answered}" if reference else ""
+
+
+def _unquoted(arm: Profile) -> str:
+    """Without quotes of routers behind it, a box that strips is not told from one that answers every SYN itself."""
+    return f"; so would those of a box that answers every SYN at TTL {arm.lowest_ttl} in the server's place"
 
 
 def _dummy(target: Target, ttl_offset: int, hop: int | None) -> str:

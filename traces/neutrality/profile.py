@@ -26,7 +26,8 @@ class Sweep:
     """With a SYN-ACK."""
     reset: int
     time_exceeded: int
-    """By routers before."""
+    """By routers on the way."""
+    unreachable: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,10 @@ class Profile:
         """SYN-ACKs with MP_CAPABLE."""
         return sum(1 for reply in self.replies if reply.mptcp)
 
+    def exceeded_from(self, ttl: int) -> int:
+        """How often routers told that a TTL of `ttl` or more was used up."""
+        return sum(sweep.time_exceeded for sweep in self.from_ttl(ttl))
+
     def from_ttl(self, ttl: int) -> tuple[Sweep, ...]:
         """The probes with this TTL or a higher one."""
         return tuple(sweep for sweep in self.sweeps if sweep.ttl >= ttl)
@@ -133,7 +138,8 @@ def _profile(arm: Arm, probes: list[Probe], ttl_offset: int) -> Profile:
 
 def _sweep(ttl: int, answers: list[Answer]) -> Sweep:
     counts = Counter(answers)
-    return Sweep(ttl, len(answers), counts[Answer.SYN_ACK], counts[Answer.RST], counts[Answer.TIME_EXCEEDED])
+    told = (counts[answer] for answer in (Answer.SYN_ACK, Answer.RST, Answer.TIME_EXCEEDED, Answer.UNREACHABLE))
+    return Sweep(ttl, len(answers), *told)
 
 
 def _by_frequency(values: Iterable[int]) -> list[tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from traces.neutrality.comparison import Comparison, Comparisons, far_ttl
 from traces.neutrality.criteria import DROPPED_SHARE, FEWEST_FAR_PROBES, FEWEST_REPLIES, SIGNIFICANCE, TELLING_GAP
@@ -32,14 +32,15 @@ def interceptions(arms: Arms, compared: Comparisons) -> dict[Arm, Verdict]:
     return found
 
 
-def drops(arms: Arms, compared: Comparisons) -> dict[Arm, Verdict]:
-    """The arms that go unanswered where a reference (plain, or the unknown option) is answered."""
+def drops(arms: Arms, compared: Comparisons, intercepted: Collection[Arm]) -> dict[Arm, Verdict]:
+    """The arms that go unanswered where a reference (plain, or the unknown option) is answered by the target."""
     far = far_ttl(arms.values())
     if far is None:
         return {}
+    references = [arms[name] for name in (Arm.PLAIN, Arm.DUMMY) if name in arms and name not in intercepted]
     found: dict[Arm, Verdict] = {}
-    for arm in (arms[name] for name in (Arm.V1, Arm.V0, Arm.DUMMY) if name in arms):
-        for reference in (arms[name] for name in (Arm.PLAIN, Arm.DUMMY) if name in arms and name is not arm.arm):
+    for arm in (arms[name] for name in (Arm.V1, Arm.V0, Arm.DUMMY) if name in arms and name not in intercepted):
+        for reference in (one for one in references if one is not arm):
             p_value = compared[frozenset((arm.arm, reference.arm))].far_reach
             if p_value < SIGNIFICANCE and _share(arm, far) < DROPPED_SHARE * _share(reference, far):
                 found.setdefault(arm.arm, _dropped(arm, reference, far, p_value))
@@ -53,7 +54,12 @@ def doubts(arms: Arms, compared: Comparisons, explained: Iterable[Arm]) -> list[
 
 
 def _is_nearer(near: Profile, far: Profile, comparison: Comparison) -> bool:
-    if min(near.answered, far.answered) < FEWEST_REPLIES or near.lowest_ttl is None or far.lowest_ttl is None:
+    if near.answered < FEWEST_REPLIES or near.lowest_ttl is None:
+        return False
+    if far.lowest_ttl is None:
+        # It goes on to routers behind, though the target does not answer it.
+        return comparison.reach < SIGNIFICANCE and far.exceeded_from(near.lowest_ttl) >= FEWEST_REPLIES
+    if far.answered < FEWEST_REPLIES:
         return False
     gap = far.lowest_ttl - near.lowest_ttl
     if gap < 1:
@@ -71,13 +77,14 @@ def _intercepted(near: Profile, far: Profile, p_value: float) -> Verdict:
     if near.fingerprint != far.fingerprint:
         evidence += "; the TCP of the replies differs too"
     if near.rtt is not None and far.rtt is not None:
-        evidence += f"; answers take {near.rtt * 1e3:.1f} and {far.rtt * 1e3:.1f} ms"
+        evidence += f"; answers take {near.rtt * 1e3:.2g} and {far.rtt * 1e3:.2g} ms"
     return Verdict(Kind.INTERCEPTED, evidence, arm=near.arm, hop=near.lowest_ttl, p_value=p_value)
 
 
 def _answered_from(arm: Profile) -> str:
     if arm.lowest_ttl is None:
-        return "answered with no TTL"
+        beyond = max((sweep.ttl for sweep in arm.sweeps if sweep.time_exceeded), default=None)
+        return f"not answered, but told of by routers up to TTL {beyond}" if beyond else "not answered"
     return (
         f"answered from TTL {arm.lowest_ttl} on with TTL {arm.reply_ttl} "
         f"({arm.ttl_class} when sent, so {arm.hops} hops away)"
@@ -89,9 +96,12 @@ def _dropped(arm: Profile, reference: Profile, far: int, p_value: float) -> Verd
         f"consistent with a box that drops {CARRIED[arm.arm]}: from TTL {far} on {_counts(arm, far)} are answered "
         f"with a SYN-ACK, of {CARRIED[reference.arm]} {_counts(reference, far)}"
     )
-    resets = sum(sweep.reset for sweep in arm.sweeps)
-    if resets:
-        evidence += f"; {resets} are answered with RST"
+    for count, answer in (
+        (sum(sweep.reset for sweep in arm.sweeps), "with RST"),
+        (sum(sweep.unreachable for sweep in arm.sweeps), "with ICMP, as unreachable"),
+    ):
+        if count:
+            evidence += f"; {count} are answered {answer}"
     heard = [sweep.ttl for sweep in arm.sweeps if sweep.time_exceeded]
     if heard:
         evidence += f"; routers tell of them up to TTL {max(heard)}"

@@ -14,7 +14,7 @@ Floats: TypeAlias = NDArray[np.float64]
 
 SEED = 8684
 RESAMPLES = 9_999
-TRIMMED = 0.2
+TRIMMED = 0.25
 """Share that is left out at either end."""
 MOST_ENUMERATED = 1 << 15
 """Sign flips: up to 15 pairs they are all gone through, for more so many are drawn."""

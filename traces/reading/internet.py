@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from traces.reading.link import Network
 from traces.reading.octets import big16, big32, take
 from traces.reading.packets import Packets
-from traces.reading.segments import Int64, UInt8, UInt64
+from traces.reading.segments import Int64, UInt8, UInt16, UInt64
 from traces.reading.tally import Oddity, Tally
 
 TCP = 6
@@ -33,6 +33,7 @@ class Datagrams:
     source: UInt64
     destination: UInt64
     hop_limit: UInt8
+    identification: UInt16
     at: Int64
     """Where TCP begins in the octets of the piece."""
     end: Int64
@@ -92,6 +93,7 @@ def _ipv4(packets: Packets, rows: Int64, at: Int64, tally: Tally) -> Datagrams:
         source=addresses[:, 0],
         destination=addresses[:, 1],
         hop_limit=header[:, 8],
+        identification=big16(header, 4),
         at=at + size,
         end=_wire_end(packets, rows, at, length),
     )
@@ -106,7 +108,7 @@ def _ipv6(packets: Packets, rows: Int64, at: Int64, tally: Tally) -> Datagrams:
     malformed = ~cut & (header[:, 0] >> 4 != 6)
     protocol = np.where(cut | malformed, NOT_TCP, header[:, 6]).astype(np.uint8)
     size, later = _extensions(packets.octets, at, protocol, at + captured)
-    cut |= size > captured
+    cut |= (size > captured) | (np.isin(protocol, EXTENSIONS) & (size == captured))
     tally.note_where(Oddity.CUT_HEADERS, number, cut)
     tally.note_where(Oddity.MALFORMED, number, malformed)
     tally.note_where(Oddity.FRAGMENT, number, later & ~cut)
@@ -117,6 +119,7 @@ def _ipv6(packets: Packets, rows: Int64, at: Int64, tally: Tally) -> Datagrams:
         source=addresses[:, :2],
         destination=addresses[:, 2:],
         hop_limit=header[:, 7],
+        identification=np.zeros(len(rows), np.uint16),
         at=at + size,
         end=_wire_end(packets, rows, at, np.where(length == 0, 0, length + IPV6_HEADER)),
     )

@@ -99,7 +99,7 @@ def _always(kind: int) -> Decode:
 def _ppp(octets: UInt8, at: Int64) -> tuple[Int64, UInt16]:
     """RFC 1661, with or without the address and control octets of RFC 1662, the protocol in one octet or two."""
     start = take(octets, at, 4)
-    framed = (start[:, 0] == 0xFF) & (start[:, 1] == 0x03)
+    framed = start[:, 0] == 0xFF  # the address octet; no protocol begins so
     first, second = np.where(framed, start[:, 2], start[:, 0]), np.where(framed, start[:, 3], start[:, 1])
     short = first & 1 == 1
     protocol = np.where(short, first, first.astype(np.uint16) << 8 | second).astype(np.uint16)

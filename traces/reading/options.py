@@ -26,7 +26,7 @@ def find_mptcp(octets: UInt8, length: Int64) -> tuple[MptcpOptions, NDArray[np.b
     flat[: octets.size] = octets.reshape(-1)
     malformed = np.zeros(len(octets), np.bool_)
     found: list[tuple[Int64, Int64, UInt8]] = []
-    usual = _leading_timestamps(octets, length)
+    usual = leading_timestamps(octets, length)
     row = np.flatnonzero(length > usual)
     at, end = row * LONGEST_OPTIONS + usual[row], row * LONGEST_OPTIONS + length[row]
     while len(row):
@@ -43,7 +43,7 @@ def find_mptcp(octets: UInt8, length: Int64) -> tuple[MptcpOptions, NDArray[np.b
     return _columns(flat, found), malformed
 
 
-def _leading_timestamps(octets: UInt8, length: Int64) -> Int64:
+def leading_timestamps(octets: UInt8, length: Int64) -> Int64:
     """How many octets the two paddings and the timestamps take with which most segments begin (RFC 7323 appendix A)."""
     usual = (octets[:, :4].view(">u4")[:, 0] == USUAL_TIMESTAMPS) & (length >= LENGTH_TIMESTAMPS)
     return np.where(usual, LENGTH_TIMESTAMPS, 0)

@@ -22,6 +22,8 @@ Register = Callable[[str, int], int]
 class Packets:
     """Packets of one piece. Arrays of equal length, in the order of the file."""
 
+    seen: int
+    """Packets of the piece, also those that are left out here because their records make no sense."""
     octets: UInt8
     """Those of the piece; `SLACK` more behind the last packet."""
     number: Int64

@@ -105,6 +105,7 @@ class PcapReader:
         seconds, fraction, captured, length = (records[:, column].astype(np.int64) for column in range(4))
         self._tally.note_where(Oddity.ODD_RECORD, number, (fraction >= self._format.units) | (captured > length))
         return Packets(
+            seen=len(starts),
             octets=self._window.octets,
             number=number,
             interface=np.full(len(starts), self._interface, np.uint16),

@@ -66,7 +66,9 @@ class PcapngReader:
         """Take the byte order from the section header that comes next; its interfaces follow it."""
         order = ORDERS.get(bytes(self._window.octets[self._window.at + 8 : self._window.at + 12]))
         if order is None:
-            self._tally.say(f"the section header at octet {self._window.place} has no byte order: nothing more is read")
+            self._tally.say(
+                f"the section header at octet {self._window.place} has no byte order: nothing behind it is read"
+            )
             return False
         self._order, self._interfaces, self._names = order, [], Counter()
         return True
@@ -103,6 +105,7 @@ class PcapngReader:
         kept = known & fields.fits
         interface = fields.interface[kept]
         return Packets(
+            seen=len(starts),
             octets=octets,
             number=number[kept],
             interface=np.array([one.index for one in self._interfaces], np.uint16)[interface],

@@ -14,6 +14,7 @@ from traces.reading.tally import Tally
 from traces.reading.tcp import segments
 
 PIECE_PACKETS = 1 << 15  # their columns stay in the processor's cache
+PIECE_OCTETS = 1 << 22
 MAGIC = 4
 MOST_INTERFACES = 0xFFFF
 OTHER_FORMATS = {
@@ -31,7 +32,7 @@ class Reading:
     What it tells beside the pieces grows while one iterates, and is whole at the end.
     """
 
-    def __init__(self, paths: Sequence[Path], piece_packets: int) -> None:
+    def __init__(self, paths: Sequence[Path], piece_packets: int, piece_octets: int) -> None:
         self.paths = tuple(paths)
         self.interfaces: list[str] = []
         """Names by index; of one that the file gives no name, the file's own."""
@@ -41,13 +42,14 @@ class Reading:
         """Of any protocol."""
         self.segments = 0
         self._most = piece_packets
+        self._octets = piece_octets
 
     def __iter__(self) -> Iterator[Segments]:
         for file, path in enumerate(self.paths):
             tally = Tally(path)
             for packets in self._packets(path, tally):
                 piece = segments(packets, file, tally)
-                self.packets += len(packets.number)
+                self.packets += packets.seen
                 self.segments += len(piece)
                 if len(piece):
                     yield piece
@@ -68,13 +70,15 @@ class Reading:
             raise BadInputError(f"{path} cannot be read", why=str(error)) from error
         with file:
             stream = Stream(file)
-            window = Window(stream)
+            window = Window(stream, self._octets)
             yield from self._pieces(path, window, tally, register)
             if stream.trouble:
                 tally.say(stream.trouble)
 
     def _pieces(self, path: Path, window: Window, tally: Tally, register: Register) -> Iterator[Packets]:
         start = bytes(window.octets[window.at : window.at + MAGIC]) if window.has(MAGIC) else b""
+        if not start and window.stream.trouble:
+            return iter(())
         if start == pcapng.MAGIC:
             return pcapng.PcapngReader(window, tally, register).pieces(self._most)
         format_ = pcap.find_format(start) if start else None
@@ -83,9 +87,15 @@ class Reading:
         return pcap.PcapReader(window, format_, tally, register("", 0)).pieces(self._most)
 
 
-def read_captures(paths: Sequence[Path], *, piece_packets: int = PIECE_PACKETS) -> Reading:
-    """Read these files together, with so many packets at most in a piece; `BadInputError` for what is no capture."""
-    return Reading(paths, piece_packets)
+def read_captures(
+    paths: Sequence[Path], *, piece_packets: int = PIECE_PACKETS, piece_octets: int = PIECE_OCTETS
+) -> Reading:
+    """Read these files together.
+
+    A piece has so many packets at most, and so many octets of the file; a longer packet is a piece alone. Iterating
+    raises `BadInputError` for a file that is no capture. One that is damaged or cut off is read as far as it is sound.
+    """
+    return Reading(paths, piece_packets, piece_octets)
 
 
 def _stem(path: Path) -> str:

@@ -65,6 +65,10 @@ class Segments:
     destination_port: UInt16
     hop_limit: UInt8
     """TTL or hop limit."""
+    identification: UInt16
+    """Of the IPv4 packet; 0 with IPv6, which has none."""
+    timestamp: UInt32
+    """The sender's clock (TSval, RFC 7323); 0 where the options do not begin with it."""
     sequence: UInt32
     acknowledgement: UInt32
     flags: UInt16

@@ -16,9 +16,9 @@ GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 # A skippable frame may come first: pzstd writes one. Its magic is any of sixteen.
 ZSTD_SKIPPABLE = b"\x2a\x4d\x18"
 CHUNK = 1 << 16
+MOST_AT_ONCE = 1 << 20
 # An input of this size gives at most 128 MiB, a block of 128 KiB for each four octets.
 ZSTD_CHUNK = 1 << 12
-WINDOW = 1 << 22
 
 
 class Stream:
@@ -70,10 +70,12 @@ class Stream:
                 if not data:
                     self.trouble = "the gzip stream is cut off"
                     return
+                before = member.copy()
                 try:
-                    yield member.decompress(data, CHUNK * 16)
+                    yield member.decompress(data, MOST_AT_ONCE)
                 except zlib.error as error:
                     self.trouble = f"the gzip stream is damaged ({error})"
+                    yield from _before_the_damage(before, data)
                     return
                 data = member.unconsumed_tail
             data = member.unused_data or file.read(CHUNK)
@@ -97,10 +99,19 @@ class Stream:
             data = frame.unused_data or file.read(ZSTD_CHUNK)
 
 
+def _before_the_damage(member: zlib._Decompress, data: bytes) -> Iterator[bytes]:
+    """What comes before the octet at which zlib fails: it tells nothing of the octets that it is given together."""
+    for octet in data:
+        try:
+            yield member.decompress(bytes((octet,)))
+        except zlib.error:
+            return
+
+
 class Window:
     """The part of a stream that is in memory. What was read stays as it is: pieces keep views on it."""
 
-    def __init__(self, stream: Stream, size: int = WINDOW) -> None:
+    def __init__(self, stream: Stream, size: int) -> None:
         self.stream = stream
         self.octets: UInt8 = np.zeros(SLACK, np.uint8)
         self.at = 0

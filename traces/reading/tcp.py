@@ -7,12 +7,13 @@ import numpy as np
 from traces.reading.internet import find_tcp
 from traces.reading.link import find_network
 from traces.reading.octets import big16, big32, take
-from traces.reading.options import find_mptcp, find_syn
+from traces.reading.options import find_mptcp, find_syn, leading_timestamps
 from traces.reading.packets import Packets
 from traces.reading.segments import LONGEST_OPTIONS, Segments
 from traces.reading.tally import Oddity, Tally
 
 HEADER = 20
+TIMESTAMP = HEADER + 4
 FLAG_BITS = np.uint16(0x0FFF)
 
 
@@ -45,6 +46,10 @@ def segments(packets: Packets, file: int, tally: Tally) -> Segments:
         source_port=big16(header, 0),
         destination_port=big16(header, 2),
         hop_limit=datagrams.hop_limit,
+        identification=datagrams.identification,
+        timestamp=np.where(leading_timestamps(header[:, HEADER:], options) > 0, big32(header, TIMESTAMP), 0).astype(
+            np.uint32
+        ),
         sequence=big32(header, 4),
         acknowledgement=big32(header, 8),
         flags=flags,

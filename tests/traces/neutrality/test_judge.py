@@ -76,6 +76,20 @@ class TestNetworksThatInterfere:
         network = Network(box=Box.INTERCEPT, box_arms=PLAIN_ARMS, box_hop=13, loss=0.2)
         assert names(Simulator(1).target(network)) == ["intercepted(plain)@13"]
 
+    def test_what_is_answered_before_the_routers_that_others_get_to_is_intercepted_though_the_server_is_down(
+        self,
+    ) -> None:
+        network = Network(box=Box.INTERCEPT, box_arms=PLAIN_ARMS)
+        target = Simulator(1, ttls=range(1, 12), pairs=0).target(network)
+        assert names(target) == ["intercepted(plain)@5"]
+        assert "told of by routers up to TTL 11" in only(target).evidence
+
+    def test_without_a_quote_stripping_is_not_told_from_a_box_that_answers_every_syn(self) -> None:
+        everything = Network(box=Box.INTERCEPT, box_arms=ALL_ARMS, box_hop=5)
+        (verdict, *_) = verdicts(Simulator(1, pairs=0).target(everything))
+        assert str(verdict) == "option-stripped"
+        assert "a box that answers every SYN at TTL 5" in verdict.evidence
+
     def test_a_near_control_that_speaks_mptcp_makes_stripping_a_test(self) -> None:
         simulator = Simulator(1)
         near = simulator.target(Network(distance=1), "near", is_near=True)
@@ -165,7 +179,7 @@ class TestWhatCannotBeTold:
             (Simulator(1, pairs=0).target(Network(server_mptcp=False), speaks_mptcp=None), "known to speak it"),
             (Simulator(1).target(Network(agreeing=0.5)), "only some SYN-ACKs have MP_CAPABLE"),
             (Simulator(1).target(Network(spread=0.8)), "the rates vary too much"),
-            (Simulator(1, pairs=5).target(Network()), "5 whole pairs of transfers, 8 are needed"),
+            (Simulator(1, pairs=5).target(Network()), "5 whole pairs of transfers, 9 are needed"),
         ],
     )
     def test_has_a_reason_to_act_on(self, target: Target, reason: str | None) -> None:
