@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from lab.runner import Runner
+from lab.runner import CommandError, Runner
 from lab.steps.base import Step
 
 # tcpdump loses the end of a capture unless it writes each packet at once, and is ended by SIGINT and waited for.
@@ -100,32 +100,34 @@ class Capture(Step):
         return f"{self.path}.log"
 
     def stands(self, host: Runner) -> bool:
-        return host.probe(*self._script(IS_RUNNING)).ok
+        return self._there(host).probe("sh", "-c", IS_RUNNING, "sh", self.path).ok
 
     def apply(self, host: Runner) -> None:
         settings = (self.expression, str(self.snap_length), str(self.buffer))
-        host.change(*self._argv("sh", "-c", START, "sh", self.interface, self.path, *settings))
+        self._there(host).change("sh", "-c", START, "sh", self.interface, self.path, *settings)
 
     def undo(self, host: Runner) -> None:
-        if self.through and not host.dry and not host.probe(*self._argv("true")).ok:
-            return  # with its machine the capture is gone too
-        host.change(*self._script(STOP))
+        there = self._there(host)
+        try:
+            there.change("sh", "-c", STOP, "sh", self.path)
+        except CommandError:
+            # With its machine the capture is gone too.
+            if there.probe("true").ok:
+                raise
 
     def is_listening(self, host: Runner, seconds: float) -> bool:
         """Whether it captures by now, waiting up to `seconds` for it to begin."""
-        return host.probe(*self._script(IS_LISTENING, str(int(seconds * LOOKS_A_SECOND)))).ok
-
-    def fetch(self, host: Runner, local: Path) -> None:
-        """Copy the file to this host, for its owner only."""
-        host.change("sh", "-c", 'umask 077 && exec "$@" >"$0"', local, *self._argv("cat", self.path))
+        looks = str(int(seconds * LOOKS_A_SECOND))
+        return self._there(host).probe("sh", "-c", IS_LISTENING, "sh", self.path, looks).ok
 
     def said(self, host: Runner) -> str:
         """What tcpdump has said so far; nothing while it has not made its file."""
-        return host.probe(*self._argv("cat", self.log)).stdout
+        return self._there(host).probe("cat", self.log).stdout
 
-    def _script(self, script: str, *arguments: str) -> tuple[str, ...]:
-        return self._argv("sh", "-c", script, "sh", self.path, *arguments)
+    def fetch(self, host: Runner, local: Path) -> None:
+        """Copy the file from where it was made over ssh to this host, for its owner only."""
+        command = (*self.through, shlex.join(("cat", self.path)))
+        host.change("sh", "-c", 'umask 077 && exec "$@" >"$0"', local, *command)
 
-    def _argv(self, *argv: str) -> tuple[str, ...]:
-        # What ssh is given is read once more by a shell, on the other side.
-        return (*self.through, shlex.join(argv)) if self.through[:1] == ("ssh",) else (*self.through, *argv)
+    def _there(self, host: Runner) -> Runner:
+        return host.inside(*self.through) if self.through else host

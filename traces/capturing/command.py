@@ -52,17 +52,24 @@ class Command:
         return True
 
     def end(self) -> int:
-        """End it if it still runs, and return its exit code: 128 and the signal's number if a signal ended it."""
-        for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-            if self._process.poll() is not None:
-                break
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, sign)
-            self.ended_within(PATIENCE)
+        """End it if it still runs, and return its exit code: 128 and the signal's number if a signal ended it.
+
+        If it has ended by itself, what it left running in the background is left alone.
+        """
+        if self._process.poll() is None:
+            for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+                self._signal(sign)
+                if self.ended_within(PATIENCE):
+                    break
+            self._signal(signal.SIGTERM)  # a shell lets what it runs in the background ignore ^C
         for copy in self._copies:
             copy.join(PATIENCE)  # what it left running in the background may hold its output open
         code = self._process.wait()
         return 128 - code if code < 0 else code
+
+    def _signal(self, sign: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, sign)
 
 
 def _copy(source: BinaryIO, path: Path, onward: int) -> None:

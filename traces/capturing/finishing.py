@@ -8,6 +8,7 @@ from typing import Any
 from lab.context import Lab
 from lab.errors import MpsocksError
 from traces.capturing.counts import Counts, read_counts
+from traces.capturing.guest_machine import log_in
 from traces.capturing.machine import Counters, Look, Machine, traffic
 from traces.capturing.manifest import NAME as MANIFEST
 from traces.capturing.manifest import OWNER_ONLY, application, files_in, timestamp, versions, write_manifest
@@ -34,7 +35,7 @@ def finish(lab: Lab, taken: Taken, looks: dict[str, Look]) -> Captured:
         _outcome(source, packets.get(number, 0), counts[number], looks[source.machine.name].counters, after)
         for number, source in enumerate(taken.sources)
     )
-    told = [*problems, *warnings(outcomes, taken.lost, tuple(path.stem for path in merged.damaged))]
+    told = (*problems, *merged.warnings, *warnings(outcomes, taken.lost))
     if not taken.request.keep:
         for file in files:
             file.unlink(missing_ok=True)
@@ -47,7 +48,7 @@ def finish(lab: Lab, taken: Taken, looks: dict[str, Look]) -> Captured:
         seconds=(taken.ended - taken.started) / 1e9,
         exit_code=taken.exit_code,
         interfaces=outcomes,
-        warnings=tuple(told),
+        warnings=told,
     )
     write_manifest(taken.folder, _manifest(lab, taken, captured, looks))
     return captured
@@ -59,11 +60,11 @@ def _fetch(lab: Lab, taken: Taken) -> tuple[dict[str, Counters], list[str]]:
     problems = []
     for machine in machines_of(taken.sources):
         try:
-            with machine.reach() as runner:
-                after[machine.name] = traffic(runner)
-                if machine.folder:
-                    _fetch_files(lab, taken, machine)
-                    runner.change("rm", "-r", machine.folder)
+            if machine.folder:
+                log_in(lab, machine)
+            after[machine.name] = traffic(machine.runner)
+            if machine.folder:
+                _fetch_files(lab, taken, machine)
         except MpsocksError as error:
             problems.append(f"{machine.title} cannot be asked any more: {error.what}")
     return after, problems
@@ -78,6 +79,7 @@ def _fetch_files(lab: Lab, taken: Taken, machine: Machine) -> None:
                 log = _log_path(file)
                 log.touch(mode=OWNER_ONLY)
                 log.write_text(step.said(lab.host))
+        machine.runner.change("rm", "-r", machine.folder)
 
 
 def _part(taken: Taken, number: int, looks: dict[str, Look], counts: Counts | None) -> Part:

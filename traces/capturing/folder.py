@@ -18,6 +18,7 @@ def make_run_folder(state: Path, chosen: Path | None) -> Path:
     `BadInputError` when there is something in it.
     """
     if chosen is None:
+        make_folder(state, OWNER_ONLY)
         return _dated(state / "captures")
     folder = chosen.absolute()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,8 +39,7 @@ class Machine:
     """Nothing for this host."""
     through: tuple[str, ...]
     """What goes before a command to run it there, as `lab.steps.Capture` has it."""
-    reach: Callable[[], AbstractContextManager[Runner]]
-    """A way to run commands there for as long as a block lasts."""
+    runner: Runner
     folder: str = ""
     """Where captures are written that have to be fetched; nothing when they are written on this host."""
 
@@ -83,8 +80,7 @@ class Look:
 
 def look(machine: Machine) -> Look:
     """How the machine is now."""
-    with machine.reach() as runner:
-        return Look(_facts(runner), *(_clock(runner) if machine.folder else (0.0, 0.0)))
+    return Look(_facts(machine.runner), *(_clock(machine.runner) if machine.folder else (0.0, 0.0)))
 
 
 def _facts(runner: Runner) -> dict[str, Any]:

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import MpsocksError
-from traces.capturing.pcap_records import NANOSECONDS, PcapFile
-from traces.capturing.pcapng_writer import MICROSECONDS as MICROSECOND_RESOLUTION
-from traces.capturing.pcapng_writer import NANOSECONDS as NANOSECOND_RESOLUTION
-from traces.capturing.pcapng_writer import Interface, PcapngWriter, Statistics
+from traces.capturing.pcapng_writer import MICROSECONDS, NANOSECONDS, Interface, PcapngWriter, Statistics
+from traces.capturing.records import Records
 
 BUFFER = 1 << 20
 TELL_EVERY = 50_000
@@ -40,8 +38,8 @@ class Merged:
 
     packets: tuple[int, ...]
     """For each part."""
-    damaged: tuple[Path, ...]
-    """Parts whose end is cut off: what came before it is there."""
+    warnings: tuple[str, ...]
+    """What was odd about the parts, such as an end that is cut off: what came before it is there."""
 
 
 def merge(
@@ -54,7 +52,7 @@ def merge(
     """
     counts = [0] * len(parts)
     with ExitStack() as stack:
-        files = [stack.enter_context(closing(PcapFile.open(part.path))) for part in parts]
+        files = [stack.enter_context(closing(Records(part.path))) for part in parts]
         try:
             descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
             with os.fdopen(descriptor, "wb", buffering=BUFFER) as stream:
@@ -69,21 +67,21 @@ def merge(
             raise MpsocksError(
                 f"{output} cannot be written", why=str(error), hint="make room; the single captures are still beside it"
             ) from error
-    return Merged(tuple(counts), tuple(part.path for part, file in zip(parts, files, strict=True) if file.damaged))
+        return Merged(tuple(counts), tuple(warning for file in files for warning in file.warnings))
 
 
-def _interface(part: Part, file: PcapFile) -> Interface:
-    resolution = NANOSECOND_RESOLUTION if file.unit == NANOSECONDS else MICROSECOND_RESOLUTION
+def _interface(part: Part, file: Records) -> Interface:
+    resolution = NANOSECONDS if file.unit == 1 else MICROSECONDS
     return Interface(
         part.name, file.link_type, file.snap_length, resolution, part.description, part.expression, part.system
     )
 
 
 def _write_packets(
-    writer: PcapngWriter, files: Sequence[PcapFile], counts: list[int], on_packets: Callable[[int], None]
+    writer: PcapngWriter, files: Sequence[Records], counts: list[int], on_packets: Callable[[int], None]
 ) -> None:
     units = [file.unit for file in files]
-    records = heapq.merge(*(file.records(number) for number, file in enumerate(files)))
+    records = heapq.merge(*(file.numbered(number) for number, file in enumerate(files)))
     add_packet = writer.add_packet
     for written, (time, number, length, octets) in enumerate(records, 1):
         add_packet(number, time // units[number], length, octets)

@@ -62,10 +62,9 @@ class Captured:
         ]
 
 
-def warnings(interfaces: tuple[InterfaceOutcome, ...], lost: tuple[str, ...], damaged: tuple[str, ...]) -> list[str]:
+def warnings(interfaces: tuple[InterfaceOutcome, ...], lost: tuple[str, ...]) -> list[str]:
     """What whoever reads the capture must know."""
     told = [f"{name}: the capture ended before its time" for name in lost]
-    told += [f"{name}: the end of the capture is cut off" for name in damaged]
     for one in interfaces:
         if one.counts is None:
             told.append(f"{one.name}: what the kernel dropped is not known: tcpdump was killed")

@@ -82,7 +82,7 @@ class PcapngWriter:
         self._block(INTERFACE, body + _options(options))
         return len(self._interfaces) - 1
 
-    def add_packet(self, interface: int, time: int, length: int, octets: bytes) -> None:
+    def add_packet(self, interface: int, time: int, length: int, octets: bytes | memoryview) -> None:
         """Write a packet; `time` is in the unit of its interface, `length` in octets on the wire."""
         kept = len(octets)
         padding = _PADDING[kept & 3]

@@ -10,6 +10,7 @@ from lab.errors import BadInputError
 from traces.capture import running
 from traces.capturing.finishing import MERGED, finish
 from traces.capturing.folder import make_run_folder
+from traces.capturing.guest_machine import log_out
 from traces.capturing.machine import look
 from traces.capturing.outcome import Captured
 from traces.capturing.request import Request
@@ -33,11 +34,17 @@ def run_capture(lab: Lab, request: Request, *, as_json: bool = False) -> Capture
     if lab.host.dry:
         _rehearse(lab, request, sources)
         return None
-    with lab.progress.stage("looking at the machines"):
-        looks = {machine.name: look(machine) for machine in machines_of(sources)}
-    folder = make_run_folder(lab.state, request.out)
-    taken = take(lab, request, sources, folder, stdout=2 if as_json else 1)
-    return finish(lab, taken, looks)
+    machines = machines_of(sources)
+    try:
+        with lab.progress.stage("looking at the machines"):
+            looks = {machine.name: look(machine) for machine in machines}
+        folder = make_run_folder(lab.state, request.out)
+        taken = take(lab, request, sources, folder, stdout=2 if as_json else 1)
+        return finish(lab, taken, looks)
+    finally:
+        for machine in machines:
+            if machine.folder:
+                log_out(lab, machine)
 
 
 def _rehearse(lab: Lab, request: Request, sources: tuple[Source, ...]) -> None:

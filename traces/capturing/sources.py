@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from guest.connection import FORWARDING_SSHD_PORT, USER, guest, guest_address, ssh_options
 from guest.lifecycle import require_taps
 from lab.context import Lab
 from lab.errors import BadInputError, MpsocksError
-from lab.plan import tap_plan
-from lab.runner import Runner
 from lab.standing import standing_uplinks
 from lab.steps import Capture
 from lab.testbed.build import exec_prefix
 from lab.testbed.model import Role, Service
 from lab.testbed.session import testbed_settings
 from lab.testbed.topology import SERVER_DEVICE, topology
+from traces.capturing.guest_machine import guest_machine, without_control
 from traces.capturing.machine import Machine
 from traces.capturing.request import Request
 
-SSH_SECONDS = 10
+COMPILE_SECONDS = 30
 KIB = 1024
 
 
@@ -67,10 +62,9 @@ def find_sources(lab: Lab, request: Request) -> tuple[Source, ...]:
             why="no uplink is set up, either",
             hint="name those to capture on, as in --itf wlp1s0,wlan1",
         )
-    host = Machine("", (), partial(_itself, lab.host))
-    wanted = [(host, names)]
+    wanted = [(Machine("", (), lab.host), names)]
     if request.guest:
-        wanted.append((_guest(lab), tuple(plan.tap for plan in require_taps(lab))))
+        wanted.append((guest_machine(lab), tuple(plan.tap for plan in require_taps(lab))))
     if request.server:
         wanted += [(machine, (SERVER_DEVICE,)) for machine in _servers(lab)]
     return tuple(s for machine, interfaces in wanted for s in _sources(lab, machine, interfaces, request))
@@ -82,19 +76,18 @@ def machines_of(sources: Iterable[Source]) -> list[Machine]:
 
 
 def _sources(lab: Lab, machine: Machine, names: tuple[str, ...], request: Request) -> Iterator[Source]:
-    expression = _without_control(request.expression) if machine.folder else request.expression
-    if lab.host.dry and machine.folder:
+    expression = without_control(request.expression) if machine.folder else request.expression
+    if lab.host.dry and machine.through:
         yield from (Source(machine, name, expression) for name in names)
         return
-    with machine.reach() as runner:
-        for name in dict.fromkeys(names):
-            _require_up(runner, machine, name)
-            _require_filter(runner, name, request.expression)
-            yield Source(machine, name, expression)
+    for name in dict.fromkeys(names):
+        _require_up(machine, name)
+        _require_filter(machine, name, request.expression)
+        yield Source(machine, name, expression)
 
 
-def _require_up(runner: Runner, machine: Machine, name: str) -> None:
-    links = {link["ifname"]: link for link in runner.read_json("ip", "-j", "link", "show")}
+def _require_up(machine: Machine, name: str) -> None:
+    links = {link["ifname"]: link for link in machine.runner.read_json("ip", "-j", "link", "show")}
     if name not in links:
         raise BadInputError(
             f"{machine.title} has no interface {name!r}", why=f"it has: {', '.join(links)}", hint="name one of these"
@@ -103,39 +96,14 @@ def _require_up(runner: Runner, machine: Machine, name: str) -> None:
         raise BadInputError(f"interface {name} is down", hint=f"bring it up: ip link set dev {name} up")
 
 
-def _require_filter(runner: Runner, interface: str, expression: str) -> None:
-    compiled = runner.probe("tcpdump", "-d", "-i", interface, "--", expression, timeout=SSH_SECONDS)
+def _require_filter(machine: Machine, interface: str, expression: str) -> None:
+    compiled = machine.runner.probe("tcpdump", "-d", "-i", interface, "--", expression, timeout=COMPILE_SECONDS)
     if not compiled.ok:
         raise BadInputError(
             f"tcpdump does not understand the filter {expression!r}",
             why=compiled.stderr.strip(),
             hint="write it as `man pcap-filter` has it, as in --filter 'tcp port 80'",
         )
-
-
-@contextmanager
-def _itself(runner: Runner) -> Iterator[Runner]:
-    yield runner
-
-
-def _guest(lab: Lab) -> Machine:
-    # A client that cannot get through must not hold `clean` up.
-    options = (*ssh_options(lab), "-o", f"ConnectTimeout={SSH_SECONDS}")
-    through = ("ssh", *options, f"{USER}@{guest_address()}")
-
-    @contextmanager
-    def reach() -> Iterator[Runner]:
-        with guest(lab) as inside:
-            yield inside.runner
-
-    return Machine("guest", through, reach, folder=f"/var/tmp/mpsocks-capture-{os.getpid()}")
-
-
-def _without_control(expression: str) -> str:
-    """What we do in the guest over SSH is not what is looked for."""
-    plan = tap_plan(0)
-    control = f"tcp and host {plan.host.ip} and host {plan.guest.ip} and (port 22 or port {FORWARDING_SSHD_PORT})"
-    return f"({expression}) and not ({control})" if expression else f"not ({control})"
 
 
 def _servers(lab: Lab) -> list[Machine]:
@@ -152,5 +120,5 @@ def _servers(lab: Lab) -> list[Machine]:
                 hint="build it: invoke testbed-up",
             )
         name = server.name.removeprefix(f"{lab.settings.testbed.prefix}-")
-        machines.append(Machine(name, through, partial(_itself, lab.host.inside(*through))))
+        machines.append(Machine(name, through, lab.host.inside(*through)))
     return machines

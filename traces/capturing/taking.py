@@ -65,8 +65,10 @@ def take(lab: Lab, request: Request, sources: tuple[Source, ...], folder: Path, 
             ending = wait(lab, request, steps, folder)
             code = int(ending is Ending.LOST)
         ended = time.time_ns()
-        pairs = zip(sources, steps, strict=True)
-        lost = tuple(source.label for source, step in pairs if not step.stands(lab.host))
+        with lab.progress.stage("ending the captures"):
+            pairs = zip(sources, steps, strict=True)
+            lost = tuple(source.label for source, step in pairs if not step.stands(lab.host))
+            stack.close()
     return Taken(request, sources, folder, steps, started, ended, ending, code, lost)
 
 
@@ -74,5 +76,4 @@ def make_remote_folders(sources: tuple[Source, ...]) -> None:
     """Make the folders of machines whose captures have to be fetched."""
     for machine in machines_of(sources):
         if machine.folder:
-            with machine.reach() as runner:
-                runner.change("mkdir", "-p", "-m", "0700", machine.folder)
+            machine.runner.change("mkdir", "-m", "0700", machine.folder)

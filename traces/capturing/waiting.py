@@ -34,7 +34,7 @@ class _Clock:
     def __init__(self, lab: Lab, request: Request, steps: Sequence[Capture]) -> None:
         self._lab = lab
         # Each look at the guest is a login, which its capture would show.
-        self._near = [step for step in steps if not step.through] if not any(step.through for step in steps) else []
+        self._steps = () if any(step.through for step in steps) else steps
         self.started = self._looked = time.monotonic()
         self.seconds = request.seconds
 
@@ -50,9 +50,9 @@ class _Clock:
         """Why to end now, if there is a reason."""
         if self.seconds is not None and self.elapsed >= self.seconds:
             return Ending.TIME
-        if self._near and time.monotonic() - self._looked >= LOOK_SECONDS:
+        if self._steps and time.monotonic() - self._looked >= LOOK_SECONDS:
             self._looked = time.monotonic()
-            if not any(step.stands(self._lab.host) for step in self._near):
+            if not any(step.stands(self._lab.host) for step in self._steps):
                 return Ending.LOST
         return None
 

@@ -90,8 +90,10 @@ def measure_path(path: EmulatedPath, seed: int, extent: Extent = QUICK) -> Measu
 def _vantage(lab: Lab, plan: Topology, folder: Path) -> Vantage:
     client = lab.host.inside(*exec_prefix(plan.lab))
     source = next(plan.devices_of(plan.lab)).addresses[0].ip
-    command = (sys.executable, str(build_prober(folder / "prober.pyz")))
-    return Vantage(client, command, CLIENT_DEVICE, source, Journal(folder / "client", client))
+    prober = folder / "prober.pyz"
+    if not lab.host.dry:
+        build_prober(prober)
+    return Vantage(client, (sys.executable, str(prober)), CLIENT_DEVICE, source, Journal(folder / "client", client))
 
 
 def _aims(plan: Topology) -> tuple[Aim, ...]:

@@ -74,7 +74,7 @@ def _edges(probes: list[Probe]) -> Iterator[int]:
     for arm in Arm:
         changed = [probe.ttl for probe in probes if probe.arm is arm and _options_changed(probe)]
         for edge in (lowest_answered(probes, arm), min(changed, default=None)):
-            if edge is not None:
+            if edge is not None and edge < FULL_TTL:
                 yield from range(max(1, edge - 1), edge + 1)
 
 
