@@ -67,7 +67,7 @@ def judge(measurement: Measurement) -> Judgement:
 
 def _see(target: Target, ttl_offset: int) -> _Seen:
     arms = profiles(target, ttl_offset)
-    return _Seen(target, arms, compare(arms), measure_speed(target))
+    return _Seen(target, arms, compare(arms), measure_speed(target.pairs))
 
 
 def _verdicts(seen: _Seen, near: _Seen | None, ttl_offset: int) -> list[Verdict]:

@@ -7,15 +7,18 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
 from traces.neutrality.json_form import pair_from_json, probe_from_json
-from traces.neutrality.model import Arm, Target
+from traces.neutrality.model import Arm, Target, Transfer
 from traces.neutrality.prober.plan import ROUNDS, Effort
 from traces.neutrality.prober.sweep import Pace
+from traces.neutrality.speed import is_undecided
 from traces.neutrality.vantage import Vantage
 
 START_SECONDS = 30
 """For Python to start in a guest that has no acceleration."""
 CONNECT_SECONDS = 2.5
 """For a server to answer, one SYN lost or two; who drops them all is found out soon."""
+BATCHES = 4
+"""Of pairs, at most."""
 
 Tell = Callable[[str], None]
 """Is told how far it is."""
@@ -69,19 +72,29 @@ def measure(vantage: Vantage, aim: Aim, extent: Extent, seed: int, tell: Tell = 
         "gap": extent.pace.gap, "patience": extent.pace.patience, "seed": seed,
     }  # fmt: skip
     probes = vantage.probe("syns", sweep, extent.longest_sweep, lambda count: tell(f"{count} SYNs to {aim.name}"))
-    pairs = vantage.probe(
-        "pairs",
-        {**download_options(aim, extent.octets, extent.seconds, CONNECT_SECONDS), "count": extent.pairs},
-        START_SECONDS + 2 * extent.pairs * extent.seconds,
-        lambda count: tell(f"{count} of {extent.pairs} pairs of downloads from {aim.name}"),
-    ) if extent.pairs and aim.speaks_mptcp is not False else []  # fmt: skip
     return Target(
         name=aim.name,
         speaks_mptcp=aim.speaks_mptcp,
         is_near=aim.is_near,
         probes=tuple(map(probe_from_json, probes)),
-        pairs=tuple(map(pair_from_json, pairs)),
+        pairs=() if aim.speaks_mptcp is False else _download_pairs(vantage, aim, extent, tell),
     )
+
+
+def _download_pairs(vantage: Vantage, aim: Aim, extent: Extent, tell: Tell) -> tuple[tuple[Transfer, Transfer], ...]:
+    """As many as are asked for, and as many again while the rates cannot be told apart, nor shown to be equal."""
+    options = {**download_options(aim, extent.octets, extent.seconds, CONNECT_SECONDS), "count": extent.pairs}
+    longest = START_SECONDS + 2 * extent.pairs * extent.seconds
+    found: list[tuple[Transfer, Transfer]] = []
+
+    def tell_sum(count: int) -> None:
+        tell(f"{len(found) + count} pairs of downloads from {aim.name}")
+
+    for _ in range(BATCHES if extent.pairs else 0):
+        found += map(pair_from_json, vantage.probe("pairs", options, longest, tell_sum))
+        if not is_undecided(found):
+            break
+    return tuple(found)
 
 
 def download_options(aim: Aim, octets: int, seconds: float, patience: float) -> dict[str, object]:

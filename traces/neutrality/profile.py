@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
@@ -50,8 +49,8 @@ class Profile:
     """By TTL, ascending."""
     replies: tuple[Reply, ...]
     """The SYN-ACKs."""
-    reply_ttls: tuple[tuple[int, int], ...]
-    """Of the SYN-ACKs: each TTL and how many had it, the most frequent first."""
+    ttl_offset: int
+    """Hops between the prober and the uplink."""
     rtt: float | None
     """Median of the SYN-ACKs, in seconds."""
 
@@ -69,21 +68,25 @@ class Profile:
         return next((sweep.ttl for sweep in self.sweeps if sweep.answered), None)
 
     @property
+    def reply_ttls(self) -> tuple[tuple[int, int], ...]:
+        """Of the SYN-ACKs: each TTL and how many had it, the most frequent first."""
+        counts = Counter(uplink_ttl(reply.ttl, self.ttl_offset) for reply in self.replies)
+        return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+    @property
     def reply_ttl(self) -> int | None:
         """The most frequent one."""
-        return self.reply_ttls[0][0] if self.reply_ttls else None
+        return self.reply_ttls[0][0] if self.replies else None
 
     @property
     def ttl_class(self) -> int | None:
         """The initial TTL that the replies must have had."""
-        return initial_ttl(self.reply_ttl) if self.reply_ttl is not None else None
+        return None if self.reply_ttl is None else initial_ttl(self.reply_ttl)
 
     @property
     def hops(self) -> int | None:
         """How far away, by the TTL of the replies, what answers is: 5 for the fifth router."""
-        if self.reply_ttl is None or self.ttl_class is None:
-            return None
-        return self.ttl_class - self.reply_ttl + 1
+        return None if self.reply_ttl is None else initial_ttl(self.reply_ttl) - self.reply_ttl + 1
 
     @property
     def fingerprint(self) -> Fingerprint | None:
@@ -105,9 +108,14 @@ class Profile:
         return tuple(sweep for sweep in self.sweeps if sweep.ttl >= ttl)
 
 
-def initial_ttl(reply_ttl: int) -> int:
-    """The lowest usual initial TTL from which hops may have left `reply_ttl`."""
-    return next(initial for initial in INITIAL_TTLS if reply_ttl <= initial)
+def initial_ttl(ttl: int) -> int:
+    """The lowest usual initial TTL from which hops may have left `ttl`."""
+    return next(initial for initial in INITIAL_TTLS if ttl <= initial)
+
+
+def uplink_ttl(received: int, ttl_offset: int) -> int:
+    """The TTL on the uplink of what the prober received; what came from nearer never had more than initially."""
+    return min(received + ttl_offset, initial_ttl(received))
 
 
 def profiles(target: Target, ttl_offset: int) -> dict[Arm, Profile]:
@@ -131,7 +139,7 @@ def _profile(arm: Arm, probes: list[Probe], ttl_offset: int) -> Profile:
         arm,
         tuple(_sweep(ttl, answers) for ttl, answers in sorted(by_ttl.items())),
         replies,
-        tuple(_by_frequency(reply.ttl + ttl_offset for reply in replies)),
+        ttl_offset,
         median(rtts) if rtts else None,
     )
 
@@ -140,10 +148,6 @@ def _sweep(ttl: int, answers: list[Answer]) -> Sweep:
     counts = Counter(answers)
     told = (counts[answer] for answer in (Answer.SYN_ACK, Answer.RST, Answer.TIME_EXCEEDED, Answer.UNREACHABLE))
     return Sweep(ttl, len(answers), *told)
-
-
-def _by_frequency(values: Iterable[int]) -> list[tuple[int, int]]:
-    return sorted(Counter(values).items(), key=lambda item: (-item[1], item[0]))
 
 
 def _fingerprint(reply: Reply) -> Fingerprint:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from traces.neutrality.criteria import CONFIDENCE, EQUIVALENCE, FEWEST_PAIRS, MARGIN, SIGNIFICANCE
-from traces.neutrality.model import Target, Transfer
+from traces.neutrality.model import Transfer
 from traces.neutrality.statistics import bootstrap_gap, bootstrap_interval, equivalence, sign_flip, trimmed_mean
 
 
@@ -68,9 +68,18 @@ class Speed:
         )
 
 
-def measure_speed(target: Target) -> Speed | None:
-    """The rates of the pairs; None when there is no whole pair with MPTCP in it."""
-    whole = [pair for pair in target.pairs if all(_is_whole(transfer) for transfer in pair)]
+Pairs = Sequence[tuple[Transfer, Transfer]]
+
+
+def is_undecided(pairs: Pairs) -> bool:
+    """Whether more pairs would help to tell if the rates differ."""
+    speed = measure_speed(pairs)
+    return speed is not None and not speed.differs and not speed.is_equal
+
+
+def measure_speed(pairs: Pairs) -> Speed | None:
+    """The rates of the pairs, plain TCP first; None when there is no whole pair with MPTCP in it."""
+    whole = [pair for pair in pairs if all(_is_whole(transfer) for transfer in pair)]
     counted = [(plain, mptcp) for plain, mptcp in whole if mptcp.agreed and not plain.agreed]
     if not counted:
         return None
@@ -79,8 +88,8 @@ def measure_speed(target: Target) -> Speed | None:
     ratios = [ours - theirs for ours, theirs in zip(mptcp, plain, strict=True)]
     return Speed(
         pairs=len(counted),
-        tried=len(target.pairs),
-        broken=len(target.pairs) - len(whole),
+        tried=len(pairs),
+        broken=len(pairs) - len(whole),
         refused=len(whole) - len(counted),
         plain_rates=tuple(_rate(transfer) for transfer, _ in counted),
         mptcp_rates=tuple(_rate(transfer) for _, transfer in counted),

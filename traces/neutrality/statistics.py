@@ -42,6 +42,8 @@ def fisher(strata: Iterable[Stratum]) -> float:
     for stratum in strata:
         total = stratum.tried + stratum.other_tried
         hits = stratum.hits + stratum.other_hits
+        if hits in {0, total}:
+            continue
         fewest, most = max(0, hits - stratum.other_tried), min(hits, stratum.tried)
         chances = scipy.stats.hypergeom.pmf(np.arange(fewest, most + 1), total, hits, stratum.tried)
         distribution = np.convolve(distribution, chances)

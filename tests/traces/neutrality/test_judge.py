@@ -10,6 +10,7 @@ import pytest
 from tests.traces.neutrality.simulator import MPTCP_ARMS, Box, Network, Simulator
 from traces.neutrality.judge import judge
 from traces.neutrality.model import Answer, Arm, Measurement, Probe, Quote, Target, Transfer
+from traces.neutrality.speed import measure_speed
 from traces.neutrality.verdict import Kind, Verdict
 
 PLAIN_ARMS = frozenset({Arm.PLAIN, Arm.DUMMY})
@@ -126,25 +127,31 @@ HARMLESS = {
 class TestNetworksThatDoNot:
     @pytest.mark.parametrize("network", HARMLESS.values(), ids=HARMLESS)
     def test_are_never_accused(self, network: Network) -> None:
-        said = [verdict for seed in range(30) for verdict in verdicts(Simulator(seed).target(network))]
+        said = [verdict for seed in range(6) for verdict in verdicts(Simulator(seed).target(network))]
         assert [str(verdict) for verdict in said if verdict.kind.accuses] == []
 
     @pytest.mark.slow
     @pytest.mark.parametrize("repeats", [2, 5, 10])
     @pytest.mark.parametrize("network", HARMLESS.values(), ids=HARMLESS)
-    def test_are_hardly_ever_accused_however_often_one_asks(self, network: Network, repeats: int) -> None:
-        accused = [
-            str(verdict)
-            for seed in range(300)
-            for verdict in verdicts(Simulator(1000 + seed, repeats=repeats).target(network))
-            if verdict.kind.accuses
-        ]
-        assert len(accused) <= 1
+    def test_are_not_accused_of_what_becomes_of_syns_however_often_one_asks(
+        self, network: Network, repeats: int
+    ) -> None:
+        simulators = (Simulator(1000 + seed, repeats=repeats, pairs=0) for seed in range(100))
+        said = [verdict for simulator in simulators for verdict in verdicts(simulator.target(network))]
+        assert [str(verdict) for verdict in said if verdict.kind.accuses] == []
 
+    @pytest.mark.slow
+    @pytest.mark.parametrize("spread", [0.05, 0.3, 0.8])
+    def test_are_hardly_ever_accused_of_a_difference_of_rates(self, spread: float) -> None:
+        network = Network(spread=spread)
+        speeds = [measure_speed(Simulator(seed, ttls=()).target(network).pairs) for seed in range(400)]
+        assert sum(speed is not None and speed.differs for speed in speeds) <= 4
+
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["clean", "clean, no MPTCP", "silent routers", "few lost", "some lost"])
     def test_are_transparent(self, name: str) -> None:
-        said = [names(Simulator(seed).target(HARMLESS[name])) for seed in range(20)]
-        assert said.count(["transparent"]) >= 19
+        said = [names(Simulator(seed).target(HARMLESS[name])) for seed in range(100)]
+        assert said.count(["transparent"]) >= 98
 
     def test_transparent_means_that_the_rates_are_shown_to_be_equivalent(self) -> None:
         verdict = only(Simulator(1).target(Network()))

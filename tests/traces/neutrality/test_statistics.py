@@ -136,6 +136,7 @@ class TestSignFlip:
 
 
 class TestBootstrapInterval:
+    @pytest.mark.slow
     def test_covers_the_mean_about_as_often_as_it_says(self) -> None:
         chance = random.Random(2)
         samples = [[chance.gauss(0.3, 1) for _ in range(12)] for _ in range(100)]
