@@ -132,7 +132,7 @@ def for_table(aims: list[Aim]) -> tuple[Aim, Aim]:
 
 def _vantage(lab: Lab, inside: Guest, tap: TapPlan) -> Vantage:
     journal = Journal(lab.state / FOLDER / "guest", inside.runner)
-    return Vantage(inside.runner, ("python3", PROBER), tap.tap, tap.guest.ip, journal)
+    return Vantage(inside.runner, ("python3", "-I", "-S", PROBER), tap.tap, tap.guest.ip, journal)
 
 
 def _deploy(lab: Lab, inside: Guest) -> None:
