@@ -236,7 +236,8 @@ class TestDryRuns:
             "sysctl -q -w net/ipv4/ip_default_ttl=10",
             "mptcp_100MB.pcap",
             "prober.pyz syns --source 10.66.6.2 --target 203.0.113.10 --port 80",
-            "prober.pyz pairs --source 10.66.6.2 --target 203.0.113.138 --port 80",
+            "prober.pyz syns --source 10.66.6.2 --target 203.0.113.138 --port 80",
+            "prober.pyz pairs --source 10.66.6.2 --target 203.0.113.10 --port 80",
         ):
             assert command in printed
 

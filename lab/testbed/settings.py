@@ -30,7 +30,7 @@ class IspSettings:
 class BoxSettings:
     """The mobile ISP's line when its box interferes: as in the origin's traces, 8.6 and 3.0 MB/s of payload."""
 
-    line: int = 73_500_000
+    line: int = 72_000_000
     """Rate toward the subscriber, bit/s, which plain TCP has to itself."""
     passing: int = 25_400_000
     """Rate of the connections that the box lets pass, bit/s: those that ask for MPTCP."""

@@ -93,7 +93,9 @@ def _vantage(lab: Lab, plan: Topology, folder: Path) -> Vantage:
     prober = folder / "prober.pyz"
     if not lab.host.dry:
         build_prober(prober)
-    return Vantage(client, (sys.executable, str(prober)), CLIENT_DEVICE, source, Journal(folder / "client", client))
+    return Vantage(
+        client, (sys.executable, "-I", "-S", str(prober)), CLIENT_DEVICE, source, Journal(folder / "client", client)
+    )
 
 
 def _aims(plan: Topology) -> tuple[Aim, ...]:

@@ -102,16 +102,16 @@ def _measure_uplink(uplink: Uplink, tap: TapPlan, plan: Plan, tell: Tell) -> Mea
     lab, vantage = uplink.lab, uplink.vantage
     aims = [wanted.resolved(lab.host, tap.guest.version) for wanted in plan.targets]
     with ready(vantage), near_control(lab, tap) as near:
-        short, bulk = _for_table(aims)
+        short, bulk = for_table(aims)
         rows = measure_table(uplink, short, bulk, plan.bulk_octets, tell)
         targets = [measure(vantage, aim, plan.extent, secrets.randbelow(SEEDS), tell) for aim in (*aims, near)]
     with_table = [
         dataclasses.replace(target, table=rows) if target.name == short.name else target for target in targets
     ]
-    return Measurement(uplink.name, _ttl_offset(rows), tuple(with_table))
+    return Measurement(uplink.name, ttl_offset(rows), tuple(with_table))
 
 
-def _ttl_offset(rows: tuple[TableRow, ...]) -> int:
+def ttl_offset(rows: tuple[TableRow, ...]) -> int:
     """How much of the TTL is lost before the uplink: what was sent with is known, and the capture shows the rest."""
     sent = {line.name: line.ttl for line in LINES}
     offsets = {sent[row.name] - row.syn_ttl for row in rows}
@@ -124,7 +124,7 @@ def _ttl_offset(rows: tuple[TableRow, ...]) -> int:
     return offsets.pop() if offsets else 1
 
 
-def _for_table(aims: list[Aim]) -> tuple[Aim, Aim]:
+def for_table(aims: list[Aim]) -> tuple[Aim, Aim]:
     """Where the short and the large downloads of the table go: servers that speak MPTCP, two where there are two."""
     speakers = [aim for aim in aims if aim.speaks_mptcp] or [aim for aim in aims if aim.speaks_mptcp is None] or aims
     return speakers[0], speakers[min(1, len(speakers) - 1)]
@@ -132,7 +132,7 @@ def _for_table(aims: list[Aim]) -> tuple[Aim, Aim]:
 
 def _vantage(lab: Lab, inside: Guest, tap: TapPlan) -> Vantage:
     journal = Journal(lab.state / FOLDER / "guest", inside.runner)
-    return Vantage(inside.runner, ("python3", PROBER), tap.tap, tap.guest.ip, journal)
+    return Vantage(inside.runner, ("python3", "-I", "-S", PROBER), tap.tap, tap.guest.ip, journal)
 
 
 def _deploy(lab: Lab, inside: Guest) -> None:

@@ -51,9 +51,10 @@ class _Seen:
 
 def judge(measurement: Measurement) -> Judgement:
     """The verdicts on every target, in the order of the measurement."""
-    seen = [_see(target, measurement.ttl_offset) for target in measurement.targets]
+    # The near control is before the uplink: nothing of its TTLs was lost on the way there.
+    seen = [_see(target, 0 if target.is_near else measurement.ttl_offset) for target in measurement.targets]
     near = next((one for one in seen if one.target.is_near), None)
-    near_verdicts = _verdicts(near, None, measurement.ttl_offset) if near else []
+    near_verdicts = _verdicts(near, None, 0) if near else []
     judged = []
     for one in seen:
         if one is near:

@@ -13,6 +13,8 @@ from traces.neutrality.speed import Speed
 from traces.neutrality.verdict import Kind, Verdict
 
 UNANSWERED = "unanswered"
+FEWEST_OCTETS = 100_000
+"""Of a download: what is smaller ends before TCP has found its rate."""
 MARKS = {Kind.TRANSPARENT: "✓", Kind.INCONCLUSIVE: "?"}
 
 
@@ -30,6 +32,11 @@ def table_rows(table: Iterable[TableRow]) -> list[tuple[str, ...]]:
     """TTLs of SYN and SYN-ACK, and the rates of downloads: a row for each capture, below the columns' names."""
     rows = [(row.name, _syns(row), _answer(row), _rate(row)) for row in table]
     return [("capture", "SYN TTL", "SYN-ACK TTL", "rate"), *rows]
+
+
+def table_lines(table: Iterable[TableRow]) -> list[str]:
+    """The same as text."""
+    return list(_aligned(table_rows(table)))
 
 
 def arm_rows(arms: Mapping[Arm, Profile]) -> list[tuple[str, ...]]:
@@ -93,7 +100,7 @@ def _speed(speed: Speed | None) -> dict[str, Any]:
 def _target_lines(target: JudgedTarget, uplink: str) -> Iterator[str]:
     yield f"{target.name} over {uplink}"
     if target.table:
-        yield from _aligned(table_rows(target.table))
+        yield from table_lines(target.table)
     if target.arms:
         yield from _aligned(arm_rows(target.arms))
     for verdict in target.verdicts:
@@ -124,7 +131,7 @@ def _answer(row: TableRow) -> str:
 
 
 def _rate(row: TableRow) -> str:
-    return f"{row.octets / row.seconds / 1e6:.1f} MB/s" if row.octets and row.seconds else ""
+    return f"{row.octets / row.seconds / 1e6:.1f} MB/s" if row.octets >= FEWEST_OCTETS and row.seconds else ""
 
 
 def _or_dash(value: int | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab.context import Lab
@@ -44,9 +44,7 @@ def measure_table(uplink: Uplink, short: Aim, bulk: Aim, octets: int, tell: Tell
         aim, wanted = (bulk, octets) if line.is_bulk else (short, SHORT_OCTETS)
         capture = _measure_line(uplink, line, aim, wanted)
         if not uplink.lab.host.dry:
-            row = read_row(line.name, capture)
-            # The others are too short for a rate to mean anything.
-            rows.append(row if line.is_bulk else replace(row, octets=0, seconds=0.0))
+            rows.append(read_row(line.name, capture))
     return tuple(rows)
 
 

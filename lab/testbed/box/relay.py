@@ -10,11 +10,13 @@ import contextlib
 import socket
 import struct
 import threading
+import time
 
 SO_ORIGINAL_DST = 80  # linux/netfilter_ipv4.h
 CHUNK = 1 << 16
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 60.0
+PAUSE_SECONDS = 0.05
 
 
 def main() -> None:
@@ -24,10 +26,13 @@ def main() -> None:
     port = parser.parse_args().port
     with socket.create_server(("0.0.0.0", port), backlog=1024) as listener:
         while True:
-            # A connection may have ended before it was taken, or descriptors run out: the next one is another matter.
-            with contextlib.suppress(OSError):
+            try:
                 subscriber, _ = listener.accept()
-                threading.Thread(target=relay, args=(subscriber,), daemon=True).start()
+            except OSError:
+                # It has ended before it was taken, or descriptors have run out, which takes a while to pass.
+                time.sleep(PAUSE_SECONDS)
+                continue
+            threading.Thread(target=relay, args=(subscriber,), daemon=True).start()
 
 
 def relay(subscriber: socket.socket) -> None:

@@ -11,6 +11,7 @@ from ipaddress import ip_address
 import pytest
 
 from lab.testbed.web.server import Handler, Server
+from traces.neutrality.model import Transfer
 from traces.neutrality.prober.download import FAILURES, Download, fetch, pairs
 
 LOOPBACK = ip_address("127.0.0.1")
@@ -49,11 +50,13 @@ def test_mptcp_is_agreed_when_both_speak_it(served: tuple[Download, bool]) -> No
 def test_pairs_have_plain_tcp_first_and_the_order_in_time_turns(served: tuple[Download, bool]) -> None:
     download, _ = served
     asked: list[bool] = []
+
+    def watched(download: Download, *, multipath: bool) -> Transfer:
+        asked.append(multipath)
+        return fetch(download, multipath=multipath)
+
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(
-            "traces.neutrality.prober.download.fetch",
-            lambda d, *, multipath: (asked.append(multipath), fetch(d, multipath=multipath))[1],
-        )
+        patched.setattr("traces.neutrality.prober.download.fetch", watched)
         made = list(pairs(download, 4))
     assert asked == [False, True, True, False, False, True, True, False]
     assert [(plain.multipath, multipath.multipath) for plain, multipath in made] == [(False, True)] * 4

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from lab.errors import MpsocksError
 from tests.traces.conftest import capture, further_capture
-from traces.neutrality.model import TableRow
+from traces.__main__ import main
 from traces.neutrality.table import read_row
 
 
@@ -51,5 +53,21 @@ def test_a_capture_without_a_syn_says_that_the_uplink_was_not_used() -> None:
         read_row("nothing", capture("v1/v1_single.tether.pcap"))
 
 
-def test_rows_are_plain_data() -> None:
-    assert TableRow("nomptcp_ttl10", 9, 124, answered=True).syns == 1
+ORIGIN = """\
+  capture        SYN TTL     SYN-ACK TTL  rate
+  nomptcp_ttl10  9           124
+  mptcp_ttl10    9, 5 times  unanswered
+  mptcp_ttl64    63          51
+"""
+
+
+def test_the_text_of_the_captures_of_the_origin_is_its_table(capsys: pytest.CaptureFixture[str]) -> None:
+    names = ("nomptcp_ttl10", "mptcp_ttl10", "mptcp_ttl64")
+    assert main(["table", *(str(further_capture(f"seed/{name}.pcap")) for name in names)]) == 0
+    assert capsys.readouterr().out == ORIGIN
+
+
+def test_the_table_is_there_as_json_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["table", "--json", str(capture("middlebox/mb_proxy_tcp_ttl2.client.pcap"))]) == 0
+    [row] = json.loads(capsys.readouterr().out)
+    assert (row["name"], row["syn_ttl"], row["syn_ack_ttl"]) == ("mb_proxy_tcp_ttl2.client", 2, 128)
