@@ -96,7 +96,7 @@ def test_the_guest_is_as_it_was(intercepted: Cli, mobile: dict[str, Any]) -> Non
 
 
 def test_the_fixed_line_is_transparent(intercepted: Cli) -> None:
-    judged = intercepted.json_inside("check-neutrality", "--itf", "wlp1s0", *SMALL, *FEWER)
+    judged = intercepted.json_inside("check-neutrality", "--itf", "wlp1s0", "--bytes", "2M", *FEWER)
     found = verdicts(judged)
     for name in ("mptcp.test:80", "plain.test:80"):
         assert found[name] == {("transparent", None, None)}
