@@ -38,6 +38,10 @@ from traces.demo import run_demo
 from traces.dissector import build_dissector as render_dissector
 from traces.dissector import install_dissector as add_dissector
 from traces.mptcp.form import as_json, as_lines
+from traces.neutrality.asking import ask
+from traces.neutrality.bench import boxes_named, run_bench_neutrality
+from traces.neutrality.check import check_neutrality as measure_uplinks
+from traces.neutrality.outcome import conclude
 from traces.products.wanted import OPTIONS as PLOTS
 from traces.products.wanted import read_wanted
 from traces.products.write import write_products
@@ -234,6 +238,25 @@ def check_mptcp(lab: Lab, page_url: str = "", bulk_url: str = "", bulk_sha256: s
         raise Exit(code=verdict.exit_code)
 
 
+@lab_task(alone=True, iterable=["target"], help={
+    "itf": "Uplinks of the lab, separated by commas; by default all that are set up.",
+    "target": "HOST:PORT or HOST:PORT/PATH of a large file, with =mptcp or =tcp if known. Give it twice or more.",
+    "bytes": "Of each of the two large downloads of the table, as 100M.",
+    "pairs": "Paired downloads from each target.",
+    "repeats": "SYNs of each kind at each TTL that matters.",
+    **JSON,
+})  # fmt: skip
+def check_neutrality(
+    lab: Lab, target: list[str], itf: str = "", bytes: str = "100M", pairs: str = "10", repeats: str = "5",
+    json: bool = False,
+) -> None:  # fmt: skip
+    """Tell what each uplink does to MPTCP: SYNs of four kinds over all TTLs, paired downloads, the table of TTLs."""
+    plan = ask(lab, itf, target, size=bytes, pairs=pairs, repeats=repeats)
+    outcome = conclude(lab, measure_uplinks(lab, plan))
+    if not lab.host.dry:
+        report(outcome.as_json(), outcome.lines(), json)
+
+
 @lab_task(help=JSON)
 def status(lab: Lab, json: bool = False) -> None:
     """Tell what stands: every change made to this host, the uplinks, and the guest."""
@@ -256,10 +279,10 @@ def doctor(lab: Lab, json: bool = False) -> None:
         raise Exit(code=1)
 
 
-@lab_task(alone=True)
-def testbed_up(lab: Lab) -> None:
+@lab_task(alone=True, help={"interception": "Have the mobile ISP answer plain TCP itself, and pass MPTCP slower."})
+def testbed_up(lab: Lab, interception: bool = False) -> None:
     """Build the emulated internet: a lab host with uplinks wlp1s0 and wlan1, two ISPs, servers."""
-    session.testbed_up(lab)
+    session.testbed_up(with_options(lab, testbed={"interception": interception}))
     print("run commands on its lab host: invoke testbed-exec -- COMMAND")
 
 
@@ -394,6 +417,21 @@ def bench_traces(lab: Lab, packets: str = "0", rounds: str = "0", json: bool = F
         report(summary.as_json(), summary.lines(), json)
 
 
+@lab_task(alone=True, help={
+    "runs": "How often each network is measured; 20 tell whether the verdicts hold up.",
+    "box": "Only these, separated by commas: stripping, syn-dropping, intercepting, lossy, rate-limited, clean.",
+    **JSON,
+})  # fmt: skip
+def bench_neutrality(lab: Lab, runs: str = "20", box: str = "", json: bool = False) -> None:
+    """Judge emulated networks that are known to interfere, or not, and count how often the verdict is right."""
+    found = run_bench_neutrality(lab, runs=number(runs, "--runs"), boxes=boxes_named(box))
+    if lab.host.dry:
+        return
+    report(found.as_json(), found.lines(), json)
+    if found.exit_code:
+        raise Exit(code=found.exit_code)
+
+
 @lab_task(help={"fast": "Only what is quick and needs no guest.", "only": "Only tests that match this expression."})
 def test(lab: Lab, fast: bool = False, only: str = "") -> None:
     """Run the tests, linters and the import contract."""
@@ -420,6 +458,7 @@ namespace = Collection(
     run_socksifier,
     boot_socks,
     check_mptcp,
+    check_neutrality,
     status,
     clean,
     doctor,
@@ -435,6 +474,7 @@ namespace = Collection(
     bench_codec,
     bench_proxy,
     bench_traces,
+    bench_neutrality,
     test,
 )
 namespace.configure(defaults())

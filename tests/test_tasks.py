@@ -42,6 +42,7 @@ NAMES = [
     "run-socks",
     "run-socksifier",
     "check-mptcp",
+    "check-neutrality",
     "boot-socks",
     "clean",
     "status",
@@ -58,6 +59,7 @@ NAMES = [
     "bench-codec",
     "bench-proxy",
     "bench-traces",
+    "bench-neutrality",
     "test",
 ]
 NAMESPACE = importlib.import_module("tasks").namespace
@@ -137,6 +139,7 @@ def pretend_built(folder: Path) -> None:
 
 UP = ("--itf", "wlp1s0,wlan1")
 PAGE = ("--page-url", "http://203.0.113.10/")  # no name, since nobody here would answer what it is
+TARGETS = ("--target", "203.0.113.10:80/file=mptcp", "--target", "203.0.113.138:80=tcp")
 DRY = [
     ("build-image",),
     ("install-vm-extra", "--json"),
@@ -165,6 +168,7 @@ DRY = [
     ("boot-socks", *UP, "--stock"),
     ("check-mptcp", *PAGE),
     ("check-mptcp", *PAGE, "--bulk-url", "http://203.0.113.11/bytes/20M", "--json"),
+    ("check-neutrality", "--itf", "wlan1", *TARGETS, "--bytes", "2M", "--json"),
     ("status",),
     ("status", "--json"),
     ("clean",),
@@ -183,6 +187,7 @@ DRY = [
     ("bench-codec",),
     ("bench-proxy",),
     ("bench-traces",),
+    ("bench-neutrality", "--box", "stripping,clean"),
     ("test", "--fast"),
 ]
 
@@ -222,6 +227,19 @@ class TestDryRuns:
             "--socks5-hostname 10.66.6.2:6666 --output /dev/null -- http://203.0.113.10/",
             "ip -4 route add 203.0.113.10/32 via 10.66.6.2 table main",
             "--resolve 203.0.113.10:80:203.0.113.10",
+        ):
+            assert command in printed
+
+    def test_what_check_neutrality_would_do_is_printed(self, world: World) -> None:
+        printed = world.invoke("--dry", "check-neutrality", "--itf", "wlan1", *TARGETS).out
+        for command in (
+            "table inet mpsocks_prober",
+            "sysctl -q -w net/mptcp/blackhole_timeout=0",
+            "sysctl -q -w net/ipv4/ip_default_ttl=10",
+            "mptcp_100MB.pcap",
+            "prober.pyz syns --source 10.66.6.2 --target 203.0.113.10 --port 80",
+            "prober.pyz syns --source 10.66.6.2 --target 203.0.113.138 --port 80",
+            "prober.pyz pairs --source 10.66.6.2 --target 203.0.113.10 --port 80",
         ):
             assert command in printed
 
@@ -268,6 +286,13 @@ BAD = [
     (("check-mptcp",), "no uplink is set up"),
     (("check-mptcp", "--page-url", "mptcp.test"), "'mptcp.test' is not a URL"),
     (("check-mptcp", "--bulk-url", "http://[::1/"), "'http://[::1/' is not a URL"),
+    (("check-neutrality",), "0 targets are too few"),
+    (("check-neutrality", "--target", "mptcp.test"), "'mptcp.test' is not a target"),
+    (("check-neutrality", *TARGETS), "no uplink is set up"),
+    (("check-neutrality", *TARGETS, "--bytes", "much"), "--bytes is 'much'"),
+    (("check-neutrality", *TARGETS, "--bytes", "0"), "--bytes is 0"),
+    (("check-neutrality", *TARGETS, "--pairs", "2"), "--pairs is 2"),
+    (("check-neutrality", *TARGETS, "--repeats", "many"), "--repeats is 'many'"),
     (("mptcptrace", "--file", "tests/captures/truth.json"), "is not a capture file that is understood"),
     (("mptcptrace", "--file", "tests/captures"), "there is no capture in tests/captures"),
     ((*TRACE, "--ip-offset", "-1"), "--ip-offset is '-1'"),
@@ -283,6 +308,8 @@ BAD = [
     (("build-kernel", "--source", "nowhere"), "'nowhere'"),
     (("build-kernel", "--fragment", "missing.config"), "missing.config"),
     (("bench-traces", "--packets", "5"), "5 packets and 3 rounds are too few"),
+    (("bench-neutrality", "--runs", "0"), "--runs is 0"),
+    (("bench-neutrality", "--box", "clean,odd"), "--box is 'odd'"),
     (("testbed-exec", "--", "true"), "there is no emulated internet"),
     (("capture", "--itf", "wlp1s0,wlp2s0"), "this host has no interface 'wlp2s0'"),
     (("capture",), "no interface was named"),

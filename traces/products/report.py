@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from lab.templates import render
 from traces.mptcp.model import Connection, Subflow, Trace
+from traces.page import harmless_json, plotly_script, policy
 from traces.products import tables
 from traces.products.plot import NANOSECONDS, Plot, Role, Series
 from traces.products.products import plots
@@ -76,12 +73,12 @@ def write_report(trace: Trace, chosen: Sequence[Connection], wanted: Wanted, pat
 def report(trace: Trace, chosen: Sequence[Connection], wanted: Wanted) -> str:
     """The report as HTML."""
     most = min(wanted.points, max(MOST_VALUES // (_series_count(chosen, wanted) or 1), 100))
-    plotly = (resources.files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+    plotly = plotly_script()
     script = (HERE / "report.js").read_text(encoding="utf-8")
     return render(
         HERE / "report.html.j2",
         autoescape=True,
-        policy=_policy(plotly, script),
+        policy=policy(plotly, script),
         title="MPTCP connections",
         summary=_summary(trace, chosen),
         warnings=trace.warnings,
@@ -104,17 +101,6 @@ def _summary(trace: Trace, chosen: Sequence[Connection]) -> str:
     return f"MPTCP connections: {len(trace.connections)}{shown}. Other TCP connections: {len(trace.tcp_connections)}."
 
 
-def _policy(*scripts: str) -> str:
-    """A content security policy under which only these scripts run, and nothing is fetched from anywhere."""
-    digests = (hashlib.sha256(script.encode()).digest() for script in scripts)
-    allowed = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
-    # Plotly makes style sheets and, to save a plot as a picture, images of its own.
-    return (
-        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
 def _section(connection: Connection, wanted: Wanted, most: int) -> Section:
     few = [thinned(plot, most) for plot in plots(connection, wanted.products, wanted.interval)]
     return Section(
@@ -125,7 +111,7 @@ def _section(connection: Connection, wanted: Wanted, most: int) -> Section:
         events=tables.events([connection], since=connection.started).without("connection"),
         switches=_switches(connection, few),
         plots=tuple(Drawing(one.plot.name, one.plot.title, one.note) for one in few),
-        data=_harmless([_as_json(one.plot) for one in few]),
+        data=harmless_json([_as_json(one.plot) for one in few]),
     )
 
 
@@ -186,9 +172,3 @@ def _series(plot: Plot, series: Series) -> dict[str, Any]:
         "top": [] if series.top is None else series.top.tolist(),
         "labels": list(series.labels),
     }
-
-
-def _harmless(data: Any) -> str:
-    """JSON that may stand in a script element: with no `<` in it nothing ends that element or begins another."""
-    text = json.dumps(data, separators=(",", ":"), ensure_ascii=True)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
