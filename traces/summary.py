@@ -19,7 +19,7 @@ def read_trace(paths: Sequence[Path], progress: Progress) -> Trace:
         raise BadInputError("no capture file is named", hint="give one or more, such as a.pcap,b.pcap")
     for path in paths:
         if not path.is_file():
-            raise BadInputError(f"{path} is no file")
+            raise BadInputError(f"{path} is no file", hint="name capture files: pcap or pcapng, also compressed")
     with progress.stage(f"reading {', '.join(path.name for path in paths)}") as stage:
         reading = read_captures(paths)
 

@@ -73,6 +73,7 @@ def find_members(flows: Flows, handshakes: Sequence[Handshake], signalled: froze
     by_token = _by_token(found.drafts)
     for number in joins:
         _join(found, flows.flows[number], number, handshakes[number], by_token)
+    found.plain.sort()
     found.drafts.sort(key=lambda draft: min(draft.members))
     _warn_of_twins(found, flows)
     return found

@@ -204,3 +204,23 @@ class TestAddresses:
         connection = self.connection()
         assert (connection.checksums, connection.checksums_wrong, connection.bytes) == (True, 0, Volume(5500, 900))
         assert connection.checksums_right >= 5
+
+
+class TestReinjections:
+    """One path that lost everything for a while; the numbers were counted octet by octet, without this project."""
+
+    def connection(self) -> Connection:
+        trace = trace_of(*(capture(f"v1/v1_reinjected.{itf}.pcap") for itf in ("x1", "x2")))
+        assert trace.warnings == ()
+        (connection,) = trace.connections
+        return connection
+
+    def test_what_was_sent_again_and_how(self) -> None:
+        first, second = self.connection().subflows
+        kinds = ("unique", "retransmitted", "reinjected", "reinjected_same")
+        assert [getattr(first, kind).c2s for kind in kinds] == [2985336, 0, 15664, 10600]
+        assert [getattr(second, kind).c2s for kind in kinds] == [15664, 4272, 0, 0]
+
+    def test_it_counts_once_as_data(self) -> None:
+        connection = self.connection()
+        assert (connection.bytes, connection.reinjected) == (Volume(3001000, 0), Volume(15664, 0))
