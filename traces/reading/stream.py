@@ -41,7 +41,11 @@ class Stream:
         """Fill the buffer; fewer octets only at the end."""
         done = 0
         while done < len(buffer):
-            got = self._some(buffer[done:])
+            try:
+                got = self._some(buffer[done:])
+            except OSError as error:
+                self.trouble = f"it cannot be read further ({error.strerror})"
+                break
             if not got:
                 break
             done += got

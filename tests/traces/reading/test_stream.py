@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import shutil
 import struct
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -108,6 +110,22 @@ class TestDamage:
         pieces, reading = read(path, whole + b"no member and no frame")
         assert sum(len(piece) for piece in pieces) == PACKETS
         assert "stream is damaged" in reading.warnings[-1]
+
+
+class FailingDisk(BytesIO):
+    """A file whose second half the disk cannot read."""
+
+    def readinto(self, buffer: Any) -> int:
+        if self.tell() >= HALF:
+            raise OSError(errno.EIO, "Input/output error")
+        return super().readinto(memoryview(buffer)[: HALF - self.tell()])
+
+
+def test_a_file_that_the_disk_cannot_read_on_gives_what_comes_before() -> None:
+    stream = Stream(FailingDisk(PLAIN))
+    buffer = bytearray(len(PLAIN))
+    assert buffer[: stream.read_into(memoryview(buffer))] == PLAIN[:HALF]
+    assert stream.trouble == "it cannot be read further (Input/output error)"
 
 
 SMALL = gzip.compress(PLAIN[: len(PLAIN) // 16])
