@@ -37,7 +37,8 @@ def analyse(pieces: Iterable[Segments], interfaces: Sequence[str] = (), warnings
     flows = find_flows(gather(pieces))
     handshakes = read_handshakes(flows)
     table = flows.table
-    membership = find_members(flows, handshakes, frozenset(int(flow) for flow in np.unique(table.flow[table.dss.row])))
+    signalled = frozenset(int(flow) for flow in np.unique(table.flow[table.dss.row]))
+    membership = find_members(flows, handshakes, signalled, _machines(flows, interfaces))
     streams = find_streams(flows, membership.drafts)
     maps = read_maps(flows, streams, implied_maps(flows, streams, handshakes))
     acks = read_acks(flows, streams)
@@ -53,6 +54,14 @@ def analyse(pieces: Iterable[Segments], interfaces: Sequence[str] = (), warnings
     plain = tcp_connections(flows, handshakes, membership)
     told = (warnings, malformed_options(flows), flows.warnings, membership.warnings, doubts)
     return Trace(found, plain, tuple(warning for some in told for warning in _limited(list(some))))
+
+
+def _machines(flows: Flows, interfaces: Sequence[str]) -> list[str]:
+    """Where each flow was seen first, by the names that `invoke capture` gives interfaces: `guest:mptcp0`."""
+    _, first = np.unique(flows.table.flow, return_index=True)
+    numbers = (flows.table.tap[first] & 0xFFFF).tolist()
+    names = [interfaces[number] if number < len(interfaces) else "" for number in numbers]
+    return [name.rpartition(":")[0] for name in names]
 
 
 def _limited(warnings: list[str]) -> list[str]:

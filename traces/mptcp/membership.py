@@ -27,6 +27,8 @@ class Draft:
     """Who opened each of the members."""
     initial: int | None = None
     """The flow that began it."""
+    machine: str = ""
+    """Where it was seen; empty where interfaces name no machine."""
     was_joined: bool = False
     """Whether a subflow named the hash of one of its keys."""
 
@@ -52,8 +54,10 @@ class Membership:
     warnings: list[str] = field(default_factory=list)
 
 
-def find_members(flows: Flows, handshakes: Sequence[Handshake], signalled: frozenset[int]) -> Membership:
-    """Put flows together; `signalled` are those that carried a DSS."""
+def find_members(
+    flows: Flows, handshakes: Sequence[Handshake], signalled: frozenset[int], machines: Sequence[str]
+) -> Membership:
+    """Put flows together; `signalled` are those that carried a DSS, `machines` say where each was seen."""
     found = Membership(signalled)
     joins = []
     for number, (flow, handshake) in enumerate(zip(flows.flows, handshakes, strict=True)):
@@ -70,9 +74,11 @@ def find_members(flows: Flows, handshakes: Sequence[Handshake], signalled: froze
             if number in signalled:
                 found.warnings.append(f"{flow}: has DSS options, though its handshake did not agree to MPTCP")
             _plain(found, flow, number, handshake)
+    for draft in found.drafts:
+        draft.machine = machines[draft.members[0]]
     by_token = _by_token(found.drafts)
     for number in joins:
-        _join(found, flows.flows[number], number, handshakes[number], by_token)
+        _join(found, flows.flows[number], number, handshakes[number], by_token, machine=machines[number])
     found.plain.sort()
     found.drafts.sort(key=lambda draft: min(draft.members))
     _warn_of_twins(found, flows)
@@ -116,7 +122,7 @@ def _by_token(drafts: Sequence[Draft]) -> Joinable:
     return found
 
 
-def _join(found: Membership, flow: Flow, number: int, handshake: Handshake, by_token: Joinable) -> None:
+def _join(found: Membership, flow: Flow, number: int, handshake: Handshake, by_token: Joinable, machine: str) -> None:
     named = "" if handshake.token is None else f" of token {handshake.token:08x}"
     if not (number in found.signalled or handshake.nonces[1] is not None or handshake.hmacs[0]):
         found.plain.append(number)
@@ -127,12 +133,13 @@ def _join(found: Membership, flow: Flow, number: int, handshake: Handshake, by_t
     known = by_token.get(handshake.token, ()) if handshake.token is not None else ()
     begun = [(draft, opener) for draft, opener in known if draft.members[0] < number]
     if begun:
-        draft, opener = begun[-1]
+        # Before and after a NAT a connection has other addresses and the same token: of those, the one seen here.
+        draft, opener = ([one for one in begun if one[0].machine == machine] or begun)[-1]
         draft.was_joined = True
         draft.add(number, opener)
         return
     found.warnings.append(f"{flow}: joins a connection{named} whose own handshake is missing")
-    draft = Draft(None, [None, None], [None, handshake.token])
+    draft = Draft(None, [None, None], [None, handshake.token], machine=machine)
     draft.add(number, Direction.C2S)
     found.drafts.append(draft)
     if handshake.token is not None:

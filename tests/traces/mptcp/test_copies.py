@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from tests.traces.mptcp.conversation import C2S, S2C, Conversation, Packet
-from tests.traces.mptcp.traces import trace_of_packets
+from tests.traces.mptcp.traces import trace_of_named_packets, trace_of_packets
 from traces.mptcp.form import as_json
 from traces.mptcp.model import Connection, Trace, Volume
 
@@ -136,3 +136,29 @@ def test_a_retransmission_over_another_interface_is_one() -> None:
     again = 15
     lists = [packet for number, packet in enumerate(client) if number != again], [client[again]]
     assert only(trace_of_packets(*lists)).subflows[0].retransmitted == Volume(999, 0)
+
+
+def test_machines_on_either_side_of_a_nat_have_a_connection_each() -> None:
+    """They have the same token, but a subflow that was seen on one machine joins the connection seen there."""
+    talk = Conversation()
+    first, second = talk.connect(), talk.join()
+    for way in (first, second, first):
+        talk.data(way, C2S, 700)
+    talk.close()
+    slow(talk)
+    names = {"wlan": talk.packets, "web:eth0": [translated(packet) for packet in talk.packets]}
+    for order in (names, dict(reversed(names.items()))):
+        trace = trace_of_named_packets(order)
+        assert [len(connection.subflows) for connection in trace.connections] == [2, 2]
+        assert [connection.bytes.c2s for connection in trace.connections] == [2100, 2100]
+        seen = [{subflow.interfaces for subflow in connection.subflows} for connection in trace.connections]
+        assert seen == [{("wlan",)}, {("web:eth0",)}]
+        assert len(trace.warnings) == 1
+        assert "before and after a NAT" in trace.warnings[0]
+
+
+def translated(packet: Packet) -> Packet:
+    """With another address of the client, as behind a router that translates it."""
+    octets = bytearray(packet.octets)
+    octets[12 if octets[12:15] == b"\xc0\x00\x02" else 16] = 100
+    return Packet(packet.nanoseconds + DELAY, bytes(octets))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,10 +19,15 @@ def trace_of(*paths: Path) -> Trace:
 
 def trace_of_packets(*captures: Sequence[Packet], snap_length: int = 65535) -> Trace:
     """Of one capture file for each list of packets, all read together."""
+    return trace_of_named_packets({str(number): some for number, some in enumerate(captures)}, snap_length=snap_length)
+
+
+def trace_of_named_packets(captures: Mapping[str, Sequence[Packet]], snap_length: int = 65535) -> Trace:
+    """The same, by the names of the interfaces."""
     with TemporaryDirectory() as folder:
         paths = [
-            write(Path(folder, f"{number}.pcap"), list(packets), snap_length=snap_length)
-            for number, packets in enumerate(captures)
+            write(Path(folder, f"{name}.pcap"), list(packets), snap_length=snap_length)
+            for name, packets in captures.items()
         ]
         return trace_of(*paths)
 
