@@ -47,6 +47,8 @@ class Membership:
 
     signalled: frozenset[int]
     """Flows that carried a DSS."""
+    machines: Sequence[str]
+    """Where each flow was seen."""
     drafts: list[Draft] = field(default_factory=list)
     plain: list[int] = field(default_factory=list)
     fallbacks: dict[int, str] = field(default_factory=dict)
@@ -58,7 +60,7 @@ def find_members(
     flows: Flows, handshakes: Sequence[Handshake], signalled: frozenset[int], machines: Sequence[str]
 ) -> Membership:
     """Put flows together; `signalled` are those that carried a DSS, `machines` say where each was seen."""
-    found = Membership(signalled)
+    found = Membership(signalled, machines)
     joins = []
     for number, (flow, handshake) in enumerate(zip(flows.flows, handshakes, strict=True)):
         if handshake.conflict:
@@ -78,7 +80,7 @@ def find_members(
         draft.machine = machines[draft.members[0]]
     by_token = _by_token(found.drafts)
     for number in joins:
-        _join(found, flows.flows[number], number, handshakes[number], by_token, machine=machines[number])
+        _join(found, flows.flows[number], number, handshakes[number], by_token)
     found.plain.sort()
     found.drafts.sort(key=lambda draft: min(draft.members))
     _warn_of_twins(found, flows)
@@ -122,7 +124,7 @@ def _by_token(drafts: Sequence[Draft]) -> Joinable:
     return found
 
 
-def _join(found: Membership, flow: Flow, number: int, handshake: Handshake, by_token: Joinable, machine: str) -> None:
+def _join(found: Membership, flow: Flow, number: int, handshake: Handshake, by_token: Joinable) -> None:
     named = "" if handshake.token is None else f" of token {handshake.token:08x}"
     if not (number in found.signalled or handshake.nonces[1] is not None or handshake.hmacs[0]):
         found.plain.append(number)
@@ -134,12 +136,13 @@ def _join(found: Membership, flow: Flow, number: int, handshake: Handshake, by_t
     begun = [(draft, opener) for draft, opener in known if draft.members[0] < number]
     if begun:
         # Before and after a NAT a connection has other addresses and the same token: of those, the one seen here.
-        draft, opener = ([one for one in begun if one[0].machine == machine] or begun)[-1]
+        here = [one for one in begun if one[0].machine == found.machines[number]]
+        draft, opener = (here or begun)[-1]
         draft.was_joined = True
         draft.add(number, opener)
         return
     found.warnings.append(f"{flow}: joins a connection{named} whose own handshake is missing")
-    draft = Draft(None, [None, None], [None, handshake.token], machine=machine)
+    draft = Draft(None, [None, None], [None, handshake.token], machine=found.machines[number])
     draft.add(number, Direction.C2S)
     found.drafts.append(draft)
     if handshake.token is not None:
