@@ -12,7 +12,7 @@ from lab.context import Lab
 from lab.errors import BadInputError
 from traces.neutrality.boxes import QUICK, Box, measure_path, standing
 from traces.neutrality.judge import JudgedTarget, Judgement, judge
-from traces.neutrality.report import as_json
+from traces.neutrality.report import aligned, as_json
 from traces.neutrality.verdict import Kind
 
 WEB = "web"
@@ -114,7 +114,7 @@ class Confusion:
         columns = list(dict.fromkeys(said for case in self.cases for said in self._columns(case)))
         head = ("truth", *map(_joined, columns), "right")
         rows = [(case.truth.value, *_cells(case, columns), _outcome(case)) for case in self.cases]
-        return [*_aligned([head, *rows]), *self._remarks()]
+        return [*aligned([head, *rows]), *self._remarks()]
 
     @staticmethod
     def _columns(case: Case) -> Iterator[frozenset[str]]:
@@ -169,9 +169,3 @@ def _outcome(case: Case) -> str:
 
 def _joined(said: frozenset[str]) -> str:
     return " + ".join(sorted(said))
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

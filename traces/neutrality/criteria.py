@@ -15,7 +15,7 @@ DROPPED_SHARE = 0.5
 """An arm is dropped when its SYNs are answered less than this times as often as those of the reference."""
 
 TELLING_GAP = 2
-"""Hops by which an arm has to be answered earlier when the TTL of the replies is the same."""
+"""Hops by which an arm has to be answered earlier, where the TTL of the replies does not tell."""
 
 FEWEST_PAIRS = 9
 """Pairs of transfers: with fewer, no outcome of the sign-flip test is below the significance (2 / 2^8 = 0.008)."""

@@ -57,8 +57,9 @@ def _is_nearer(near: Profile, far: Profile, comparison: Comparison) -> bool:
     if near.answered < FEWEST_REPLIES or near.lowest_ttl is None:
         return False
     if far.lowest_ttl is None:
-        # It goes on to routers behind, though the target does not answer it.
-        return comparison.reach < SIGNIFICANCE and far.exceeded_from(near.lowest_ttl) >= FEWEST_REPLIES
+        # It goes on to routers well behind, though the target does not answer it.
+        beyond = far.exceeded_from(near.lowest_ttl + TELLING_GAP)
+        return comparison.reach < SIGNIFICANCE and beyond >= FEWEST_REPLIES
     if far.answered < FEWEST_REPLIES:
         return False
     gap = far.lowest_ttl - near.lowest_ttl

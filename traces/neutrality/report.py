@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from traces.neutrality.judge import JudgedTarget, Judgement
@@ -36,13 +36,20 @@ def table_rows(table: Iterable[TableRow]) -> list[tuple[str, ...]]:
 
 def table_lines(table: Iterable[TableRow]) -> list[str]:
     """The same as text."""
-    return list(_aligned(table_rows(table)))
+    return list(aligned(table_rows(table)))
 
 
 def arm_rows(arms: Mapping[Arm, Profile]) -> list[tuple[str, ...]]:
     """What the probes add up to: a row for each arm, below the columns' names."""
     head = ("SYN", "answered from TTL", "SYN-ACK TTL", "hops", "RTT", "answered", "MP_CAPABLE")
     return [head, *(_arm_row(profile) for profile in arms.values())]
+
+
+def aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """A line for each row, its cells below those of the others."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def _target(target: JudgedTarget) -> dict[str, Any]:
@@ -100,9 +107,9 @@ def _speed(speed: Speed | None) -> dict[str, Any]:
 def _target_lines(target: JudgedTarget, uplink: str) -> Iterator[str]:
     yield f"{target.name} over {uplink}"
     if target.table:
-        yield from table_lines(target.table)
+        yield from (f"  {line}" for line in table_lines(target.table))
     if target.arms:
-        yield from _aligned(arm_rows(target.arms))
+        yield from (f"  {line}" for line in aligned(arm_rows(target.arms)))
     for verdict in target.verdicts:
         yield f"{MARKS.get(verdict.kind, '✗')} {verdict}"
         p_value = f" (p = {verdict.p_value:.2g})" if verdict.p_value is not None else ""
@@ -136,9 +143,3 @@ def _rate(row: TableRow) -> str:
 
 def _or_dash(value: int | None) -> str:
     return "-" if value is None else str(value)
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -54,10 +54,10 @@ def test_a_capture_without_a_syn_says_that_the_uplink_was_not_used() -> None:
 
 
 ORIGIN = """\
-  capture        SYN TTL     SYN-ACK TTL  rate
-  nomptcp_ttl10  9           124
-  mptcp_ttl10    9, 5 times  unanswered
-  mptcp_ttl64    63          51
+capture        SYN TTL     SYN-ACK TTL  rate
+nomptcp_ttl10  9           124
+mptcp_ttl10    9, 5 times  unanswered
+mptcp_ttl64    63          51
 """
 
 
