@@ -30,6 +30,7 @@ from tests.codec.benchmark import run_bench
 from tests.codec.fuzz.campaign import run_fuzz
 from tests.proxy.bench.run import run_bench_proxy
 from tests.run import run_tests
+from tests.traces.bench.run import run_bench_traces
 from traces.capturing.request import Request as CaptureRequest
 from traces.capturing.run import CAPTURE_FAILED, run_capture
 from traces.check import check, rehearse
@@ -426,6 +427,18 @@ def bench_neutrality(lab: Lab, runs: str = "20", box: str = "", json: bool = Fal
         raise Exit(code=found.exit_code)
 
 
+@lab_task(help={
+    "packets": "Of the capture that is made for it; 0: a million.",
+    "rounds": "Each of every program; 0: three.",
+    **JSON,
+})  # fmt: skip
+def bench_traces(lab: Lab, packets: str = "0", rounds: str = "0", json: bool = False) -> None:
+    """Measure how fast subflows are listed, beside tshark with the same capture."""
+    summary = run_bench_traces(lab, packets=number(packets, "--packets"), rounds=number(rounds, "--rounds"))
+    if not lab.host.dry:
+        report(summary.as_json(), summary.lines(), json)
+
+
 @lab_task(help={"fast": "Only what is quick and needs no guest.", "only": "Only tests that match this expression."})
 def test(lab: Lab, fast: bool = False, only: str = "") -> None:
     """Run the tests, linters and the import contract."""
@@ -468,6 +481,7 @@ namespace = Collection(
     bench_codec,
     bench_proxy,
     bench_neutrality,
+    bench_traces,
     test,
 )
 namespace.configure(defaults())

@@ -59,6 +59,7 @@ NAMES = [
     "bench-codec",
     "bench-proxy",
     "bench-neutrality",
+    "bench-traces",
     "test",
 ]
 NAMESPACE = importlib.import_module("tasks").namespace
@@ -186,6 +187,7 @@ DRY = [
     ("bench-codec",),
     ("bench-proxy",),
     ("bench-neutrality", "--box", "stripping,clean"),
+    ("bench-traces",),
     ("test", "--fast"),
 ]
 
@@ -306,6 +308,7 @@ BAD = [
     (("build-kernel", "--fragment", "missing.config"), "missing.config"),
     (("bench-neutrality", "--runs", "0"), "--runs is 0"),
     (("bench-neutrality", "--box", "clean,odd"), "--box is 'odd'"),
+    (("bench-traces", "--packets", "5"), "5 packets and 3 rounds are too few"),
     (("testbed-exec", "--", "true"), "there is no emulated internet"),
     (("capture", "--itf", "wlp1s0,wlp2s0"), "this host has no interface 'wlp2s0'"),
     (("capture",), "no interface was named"),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 OWNER_ONLY = 0o600
+STDERR = 2
 PIECE = 1 << 16
 PATIENCE = 5.0
 """Seconds that it has to end after each signal, and its output to come after it has ended."""
@@ -25,26 +26,29 @@ class Command:
     """
 
     def __init__(self, argv: tuple[str, ...], folder: Path, stdout: int) -> None:
+        self._argv = argv
+        self._outputs = ((folder / "stdout.txt", stdout), (folder / "stderr.txt", STDERR))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._copies: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Start it. Whoever is interrupted meanwhile may still `end` it."""
         self._process = subprocess.Popen(
-            argv,
+            self._argv,
             stdin=subprocess.DEVNULL if sys.stdin is None or sys.stdin.isatty() else None,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
             process_group=0,
         )
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        outputs = ((self._process.stdout, "stdout.txt", stdout), (self._process.stderr, "stderr.txt", 2))
-        self._copies = [
-            threading.Thread(target=_copy, args=(source, folder / name, onward), daemon=True)
-            for source, name, onward in outputs
-        ]
-        for copy in self._copies:
+        for source, (path, onward) in zip((self._process.stdout, self._process.stderr), self._outputs, strict=True):
+            copy = threading.Thread(target=_copy, args=(source, path, onward), daemon=True)
+            self._copies.append(copy)
             copy.start()
 
     def ended_within(self, seconds: float) -> bool:
         """Wait up to so many seconds; whether it has ended by itself."""
+        assert self._process is not None
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -56,20 +60,24 @@ class Command:
 
         If it has ended by itself, what it left running in the background is left alone.
         """
-        if self._process.poll() is None:
+        process = self._process
+        if process is None:
+            return 128 + signal.SIGINT
+        if process.poll() is None:
             for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-                self._signal(sign)
+                _signal(process, sign)
                 if self.ended_within(PATIENCE):
                     break
-            self._signal(signal.SIGTERM)  # a shell lets what it runs in the background ignore ^C
+            _signal(process, signal.SIGTERM)  # a shell lets what it runs in the background ignore ^C
         for copy in self._copies:
             copy.join(PATIENCE)  # what it left running in the background may hold its output open
-        code = self._process.wait()
+        code = process.wait()
         return 128 - code if code < 0 else code
 
-    def _signal(self, sign: signal.Signals) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, sign)
+
+def _signal(process: subprocess.Popen[bytes], sign: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, sign)
 
 
 def _copy(source: BinaryIO, path: Path, onward: int) -> None:

@@ -12,6 +12,7 @@ from traces.reading.stream import Stream, Window
 from traces.reading.tally import Tally
 
 PIECE = 1 << 13
+WINDOW = 1 << 20
 
 Record = tuple[int, int, int, memoryview]
 """Nanoseconds since 1970, number of the file, octets on the wire, what was kept. Sorts by time, then by file."""
@@ -46,7 +47,7 @@ class Records:
 
     def numbered(self, file: int) -> Iterator[Record]:
         """Every whole packet, in the order of the file; `file` is the number that they are to carry."""
-        reader = PcapReader(Window(Stream(self._stream)), self._format, self._tally, 0)
+        reader = PcapReader(Window(Stream(self._stream), WINDOW), self._format, self._tally, 0)
         for piece in reader.pieces(PIECE):
             octets = memoryview(piece.octets)  # type: ignore[arg-type]
             columns = (piece.time, piece.length, piece.at, piece.captured)

@@ -30,13 +30,14 @@ def run_capture(lab: Lab, request: Request, *, as_json: bool = False) -> Capture
         raise BadInputError(
             f"there is no command {request.command[0]!r}", hint="name a program and its arguments after --"
         )
-    sources = find_sources(lab, request)
+    with lab.progress.stage("looking for the interfaces"):
+        sources = find_sources(lab, request)
     if lab.host.dry:
         _rehearse(lab, request, sources)
         return None
     machines = machines_of(sources)
     try:
-        with lab.progress.stage("looking at the machines"):
+        with lab.progress.stage("writing down how the machines are set up"):
             looks = {machine.name: look(machine) for machine in machines}
         folder = make_run_folder(lab.state, request.out)
         taken = take(lab, request, sources, folder, stdout=2 if as_json else 1)

@@ -64,7 +64,8 @@ def find_sources(lab: Lab, request: Request) -> tuple[Source, ...]:
         )
     wanted = [(Machine("", (), lab.host), names)]
     if request.guest:
-        wanted.append((guest_machine(lab), tuple(plan.tap for plan in require_taps(lab))))
+        taps = tuple(plan.tap for plan in require_taps(lab))
+        wanted.append((guest_machine(lab), taps))
     if request.server:
         wanted += [(machine, (SERVER_DEVICE,)) for machine in _servers(lab)]
     return tuple(s for machine, interfaces in wanted for s in _sources(lab, machine, interfaces, request))

@@ -75,14 +75,14 @@ def wait(lab: Lab, request: Request, steps: Sequence[Capture], folder: Path) -> 
 
 def run(lab: Lab, request: Request, steps: Sequence[Capture], folder: Path, stdout: int) -> tuple[Ending, int]:
     """Run the command; return also its exit code. What it prints is passed on, to descriptor `stdout` or to 2."""
-    clock = _Clock(lab, request, steps)
     command = Command((*lab.host.prefix, *request.command), folder, stdout)
-    ending: Ending | None = None
     try:
-        try:
-            ending = _watch(clock, command, lambda: lab.progress.line(f"  … capturing: {_written(folder)} KiB"))
-        except KeyboardInterrupt:
-            ending = Ending.INTERRUPT
+        command.start()
+        ending = _watch(
+            _Clock(lab, request, steps), command, lambda: lab.progress.line(f"  … capturing: {_written(folder)} KiB")
+        )
+    except KeyboardInterrupt:
+        ending = Ending.INTERRUPT
     finally:
         code = command.end()
     return ending, code

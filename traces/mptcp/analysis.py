@@ -11,6 +11,7 @@ from traces.mptcp.data import Maps, lay_out, read_acks, read_maps
 from traces.mptcp.events import find_events
 from traces.mptcp.evidence import Evidence
 from traces.mptcp.flows import Flows, find_flows
+from traces.mptcp.gathering import gather
 from traces.mptcp.handshake import read_handshakes
 from traces.mptcp.implied import implied_maps
 from traces.mptcp.malformed import malformed_options
@@ -19,15 +20,19 @@ from traces.mptcp.model import Trace
 from traces.mptcp.plain import tcp_connections
 from traces.mptcp.rtt import round_trips
 from traces.mptcp.streams import Bool, Streams, find_streams
-from traces.mptcp.table import gather
 from traces.mptcp.volumes import carried, find_ends
 from traces.reading.segments import Segments
+
+MOST_WARNINGS = 100
+"""Of one sort."""
 
 
 def analyse(pieces: Iterable[Segments], interfaces: Sequence[str] = (), warnings: Iterable[str] = ()) -> Trace:
     """The MPTCP and TCP connections in these segments, from however many files and in any order.
 
-    `interfaces` are the names that segments count; `warnings` of the reader come first in those of the trace.
+    A packet that is there more than once, as it passed several places, counts once (see `copies` and `recut`), so that
+    files given apart and merged say the same. `interfaces` are the names that segments count; `warnings` of the reader
+    come first in those of the trace.
     """
     flows = find_flows(gather(pieces))
     handshakes = read_handshakes(flows)
@@ -46,12 +51,20 @@ def analyse(pieces: Iterable[Segments], interfaces: Sequence[str] = (), warnings
     )  # fmt: skip
     found, doubts = connections(evidence)
     plain = tcp_connections(flows, handshakes, membership)
-    return Trace(found, plain, (*warnings, *malformed_options(flows), *flows.warnings, *membership.warnings, *doubts))
+    told = (warnings, malformed_options(flows), flows.warnings, membership.warnings, doubts)
+    return Trace(found, plain, tuple(warning for some in told for warning in _limited(list(some))))
+
+
+def _limited(warnings: list[str]) -> list[str]:
+    """Of very many of one sort the first: a capture that began late has one for every connection."""
+    left = len(warnings) - MOST_WARNINGS
+    return [*warnings[:MOST_WARNINGS], f"and {left} more such warnings"] if left > 0 else warnings
 
 
 def _bare(flows: Flows, streams: Streams, maps: Maps, drafts: Sequence[Draft]) -> Bool:
-    """Which flows began a connection that has no mapping at all."""
-    mapped = set(streams.connection[flows.table.flow[maps.row]].tolist())
+    """Which flows began a connection that has neither a mapping nor any other DSS."""
+    rows = np.concatenate((maps.row, flows.table.dss.row))
+    signalled = set(streams.connection[flows.table.flow[rows]].tolist())
     bare = np.zeros(len(flows.flows), bool)
-    bare[[draft.initial for at, draft in enumerate(drafts) if at not in mapped and draft.initial is not None]] = True
+    bare[[draft.initial for at, draft in enumerate(drafts) if at not in signalled and draft.initial is not None]] = True
     return bare

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from traces.mptcp.coverage import REACH
 from traces.mptcp.evidence import Evidence
-from traces.mptcp.fallback import find_fallback
+from traces.mptcp.fallback import Fallbacks
 from traces.mptcp.flows import Flow
 from traces.mptcp.membership import Draft
 from traces.mptcp.model import (
@@ -16,10 +17,13 @@ from traces.mptcp.model import (
     Mappings,
     Proof,
     RttSamples,
+    UInt16,
     Volume,
 )
 from traces.mptcp.numbering import grouped
 from traces.mptcp.octets import delivered
+from traces.mptcp.rtt import medians
+from traces.mptcp.streams import Bool
 from traces.mptcp.subflows import SubflowParts, build_subflow
 from traces.mptcp.table import SYN
 from traces.mptcp.verification import count_checksums
@@ -46,6 +50,8 @@ class _Rows:
 
 
 class _Builder:
+    """Holds what is found for all connections in one go, so that building one looks only at what is its own."""
+
     def __init__(self, evidence: Evidence) -> None:
         self.evidence, count = evidence, len(evidence.drafts)
         flows, streams = evidence.flows, evidence.streams
@@ -53,10 +59,14 @@ class _Builder:
         connection = streams.connection[self.table.flow]
         self.rows = _Rows(connection, count)
         self.data = _Rows(evidence.data.stream >> 1, count)
+        self.fallbacks = Fallbacks(evidence)
+        self.proven, self.refuted = _beginnings(evidence)
+        self.scales = np.array([_used_scales(flow) for flow in flows.flows], np.int64).reshape(-1, 2)
         self.chunks = _Rows(connection[evidence.chunks.row], count)
         self.placed = evidence.bare[self.table.flow[evidence.chunks.row]]
         self.acks = _Rows(evidence.acks.stream >> 1, count)
         self.rtts = _Rows(connection[evidence.rtts.row], count)
+        self.medians = medians(flows, streams.turned, evidence.rtts)
         self.kinds = by_kind(flows, evidence.data)
         self.checksums = count_checksums(flows, streams, evidence.maps, evidence.chunks)
         self.members = _Rows(np.where(connection >= 0, self.table.flow, -1), len(flows.flows))
@@ -68,10 +78,10 @@ class _Builder:
         rtts = self._rtts(number)
         flow_rows = [self.members.of(flow) for flow in draft.members]
         subflows = tuple(
-            build_subflow(evidence, draft, at, SubflowParts(flow_rows[at], self.kinds[flow], rtts))
+            build_subflow(evidence, draft, at, SubflowParts(flow_rows[at], self.kinds[flow], self.medians[flow]))
             for at, flow in enumerate(draft.members)
         )
-        fallback = find_fallback(evidence, draft, flow_rows[0])
+        fallback = self.fallbacks.find(number, flow_rows[0])
         octets = delivered(evidence, number, flow_rows[0] if fallback else flow_rows[0][:0])
         keys = [key.hex() if key else "" for key in draft.keys]
         tokens = ["" if token is None else f"{token:08x}" for token in draft.tokens]
@@ -82,7 +92,7 @@ class _Builder:
             events = sorted([*events, fallback.event], key=lambda event: event.time)
         return Connection(
             id=number, version=draft.version, client_key=keys[0], server_key=keys[1],
-            client_token=tokens[0], server_token=tokens[1], tokens=self._tokens(draft),
+            client_token=tokens[0], server_token=tokens[1], tokens=self._tokens(number, draft),
             initial_dsn=(initial[0], initial[1]), bytes=octets.volume,
             reinjected=Volume(sum(one.reinjected.c2s for one in subflows), sum(one.reinjected.s2c for one in subflows)),
             duration=(ended - started) / 1e9,
@@ -92,14 +102,10 @@ class _Builder:
             mappings=self._mappings(number), acks=self._acks(number), rtts=rtts,
         )  # fmt: skip
 
-    def _tokens(self, draft: Draft) -> Proof:
-        """The hash that makes the token makes the initial DSN as well, so that the first mapping proves it."""
-        table, maps, streams = self.table, self.evidence.maps, self.evidence.streams
-        first = np.flatnonzero(maps.signalled & (maps.ssn == 1) & (maps.length > 0))
-        first = first[(table.flow[maps.row[first]] == draft.initial) & streams.known[streams.of_row[maps.row[first]]]]
-        if np.any(maps.position[first] != 1):
+    def _tokens(self, number: int, draft: Draft) -> Proof:
+        if self.refuted[number]:
             return Proof.WRONG
-        return Proof.RIGHT if draft.was_joined or len(first) else Proof.UNKNOWN
+        return Proof.RIGHT if draft.was_joined or self.proven[number] else Proof.UNKNOWN
 
     def _unmapped(self, number: int) -> list[str]:
         """Payload whose mapping was lost by the capture, or on the way."""
@@ -118,8 +124,7 @@ class _Builder:
     def _acks(self, number: int) -> DataAcks:
         acks, at = self.evidence.acks, self.acks.of(number)
         row = acks.row[at]
-        scales = np.array([_used_scales(flow) for flow in self.evidence.flows.flows], np.int64)
-        scale = scales[self.table.flow[row], self.table.direction[row]]
+        scale = self.scales[self.table.flow[row], self.table.direction[row]]
         scale = np.where(self.table.flags[row] & SYN > 0, 0, scale)
         window = np.where(scale >= 0, self.table.window[row].astype(np.int64) << np.maximum(scale, 0), -1)
         return DataAcks(
@@ -136,7 +141,7 @@ class _Builder:
             seconds=self.evidence.rtts.seconds[at],
         )  # fmt: skip
 
-    def _subflow(self, row: Int64) -> np.ndarray[tuple[int], np.dtype[np.uint16]]:
+    def _subflow(self, row: Int64) -> UInt16:
         return self.evidence.streams.subflow[self.table.flow[row]].astype(np.uint16)
 
 
@@ -145,3 +150,22 @@ def _used_scales(flow: Flow) -> tuple[int, int]:
     if None in flow.scale or not flow.syns or not flow.syn_acks:
         return -1, -1
     return int(flow.scale[0] or 0), int(flow.scale[1] or 0)
+
+
+def _beginnings(evidence: Evidence) -> tuple[Bool, Bool]:
+    """Of which connections numbers begin at the hash of a key, and of which those of a side are out of reach of its.
+
+    The hash that makes the token makes the initial DSN as well. Its successor is the first number of data, and the
+    first that the peer acknowledges; either proves the key.
+    """
+    maps, acks, streams = evidence.maps, evidence.acks, evidence.streams
+    said = np.flatnonzero(maps.signalled)
+    stream = np.concatenate((streams.of_row[maps.row[said]], acks.stream))
+    position = np.concatenate((maps.position[said], acks.position))
+    known = streams.known[stream]
+    stream, position = stream[known], position[known]
+    right, wrong = np.zeros(len(streams.known), bool), np.zeros(len(streams.known), bool)
+    right[stream[position == 1]] = True
+    wrong[stream[(position < 1) | (position >= REACH)]] = True
+    refuted = wrong & ~right
+    return right[::2] | right[1::2], refuted[::2] | refuted[1::2]

@@ -20,10 +20,12 @@ _FACTORS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FE
 def without_copies(table: Table) -> Table:
     """The table with each packet once. Direction 0 has to be that of who opened the connection."""
     alike = _likeness(table)
-    _, inverse, counts = np.unique(alike, return_inverse=True, return_counts=True)
-    if not np.any(counts > 1):
+    ordered = np.sort(alike)
+    several = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    if not len(several):
         return table
-    rows = np.flatnonzero(counts[inverse] > 1)
+    at = np.minimum(np.searchsorted(several, alike), len(several) - 1)
+    rows = np.flatnonzero(several[at] == alike)
     alike = alike[rows]
     anonymous = (table.identification[rows] == 0) & (table.timestamp[rows] == 0)
     alike[anonymous] += _times_seen(alike[anonymous], table, rows[anonymous])
@@ -53,8 +55,12 @@ def _likeness(table: Table) -> UInt64:
         for part, factor in zip((numbers, size, marks, ends), _FACTORS, strict=True):
             mixed = (mixed ^ part) * np.uint64(factor)
             mixed ^= mixed >> np.uint64(31)
-        for row, octets in table.syn_options.items():
-            mixed[row] ^= np.uint64(hash(octets) & 0xFFFF_FFFF_FFFF_FFFF)
+        dss = table.dss
+        # One after the other: a segment may have two.
+        signal = (dss.ack * np.uint64(_FACTORS[0]) ^ dss.dsn) * np.uint64(_FACTORS[1]) ^ dss.flags ^ dss.checksum
+        np.bitwise_xor.at(mixed, dss.row, signal ^ dss.length.astype(np.uint64) << np.uint64(32) ^ dss.ssn)
+        for option in table.options:
+            mixed[option.row] ^= np.uint64(hash((option.subtype, option.octets)) & 0xFFFF_FFFF_FFFF_FFFF)
     return mixed
 
 

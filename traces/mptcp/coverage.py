@@ -50,19 +50,54 @@ def classify(sent: Sent) -> Parts:
     """Say of each part of the data whether it was sent before."""
     low = sent.stream * REACH + sent.start
     high = low + sent.length
-    cuts = np.unique(np.concatenate((low, high)))
+    overlaps = _overlaps(low, high)
+    some = np.flatnonzero(overlaps)
+    if not len(some):
+        return _whole(sent, np.full(len(low), MapKind.NEW, np.uint8))
+    cut = _cut(sent, low[some], high[some], some)
+    alone = np.flatnonzero(~overlaps)
+    index = np.concatenate((alone, cut.index))
+    order = np.argsort(index, kind="stable")
+    return Parts(
+        index[order],
+        np.concatenate((sent.start[alone], cut.start))[order],
+        np.concatenate((sent.length[alone], cut.length))[order],
+        np.concatenate((np.full(len(alone), MapKind.NEW, np.uint8), cut.kind))[order],
+    )
+
+
+def _overlaps(low: Int64, high: Int64) -> NDArray[np.bool_]:
+    """Which ranges share octets with another, or lie in a row of such that do."""
+    order = np.argsort(low, kind="stable")
+    reach = np.maximum.accumulate(high[order])
+    joined = low[order][1:] < reach[:-1]
+    overlaps = np.zeros(len(low), bool)
+    overlaps[order[1:]] = joined
+    overlaps[order[:-1]] |= joined
+    return overlaps
+
+
+def _cut(sent: Sent, low: Int64, high: Int64, some: Int64) -> Parts:
+    """The parts of `some` of the data, which lie at `low` to `high`."""
+    cuts = _distinct(np.concatenate((low, high)))
     first = np.searchsorted(cuts, low)
     count = np.searchsorted(cuts, high) - first
     if count.sum() > FRAGMENTS * len(low) + 1_000_000:
-        return _whole(sent, _kinds(sent, first, np.arange(len(low))))
-    index = np.repeat(np.arange(len(low)), count)
+        return Parts(some, sent.start[some], sent.length[some], _kinds(sent, first, some))
+    index = np.repeat(some, count)
     within = np.arange(len(index)) - np.repeat(np.cumsum(count) - count, count)
-    interval = first[index] + within
+    interval = np.repeat(first, count) + within
     kind = _kinds(sent, interval, index)
     changes = np.flatnonzero((within == 0) | (kind != np.roll(kind, 1)))
-    ends = cuts[interval[np.append(changes[1:], len(index)) - 1] + 1] if len(changes) else changes
+    ends = cuts[interval[np.append(changes[1:], len(index)) - 1] + 1]
     begins = cuts[interval[changes]]
     return Parts(index[changes], begins % REACH, ends - begins, kind[changes])
+
+
+def _distinct(values: Int64) -> Int64:
+    """The values sorted, each once; `np.unique` hashes first, which is slower for so many."""
+    ordered = np.sort(values)
+    return ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))] if len(ordered) else ordered
 
 
 def _whole(sent: Sent, kind: UInt8) -> Parts:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from ipaddress import ip_address
 
 import numpy as np
@@ -77,7 +76,7 @@ def _once(events: Iterable[Event]) -> list[Event]:
         sort = EventKind.ADD_ADDR if event.kind is EventKind.REMOVE_ADDR else event.kind
         slot = (event.subflow, event.direction, sort)
         previous = last.get(slot)
-        if previous is None or replace(event, time=previous.time) != previous:
+        if previous is None or (event.kind, event.detail) != (previous.kind, previous.detail):
             found.append(event)
         last[slot] = event
     return found

@@ -28,7 +28,7 @@ class Evidence:
     acks: Acks
     chunks: Chunks
     bare: Bool
-    """Of each flow, whether it is the first of a connection without any mapping: then TCP's numbers stand for them."""
+    """Of each flow, whether it is the first of a connection without any DSS: then TCP's numbers tell where data are."""
     data: Carried
     ends: Ends
     rtts: Samples

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from traces.mptcp.copies import without_copies
 from traces.mptcp.numbering import positions
 from traces.mptcp.options import WINDOW_SCALE, Option, Subtype, find_option
+from traces.mptcp.recut import without_recut
 from traces.mptcp.table import ACK, FIN, RST, SYN, Endpoint, Table
 from traces.reading.segments import Int64
 
@@ -57,7 +58,10 @@ def find_flows(table: Table) -> Flows:
     flow, flows = _numbered(table, starts)
     opener = np.array([one.opener for one in flows], np.uint8)
     direction = table.direction ^ opener[flow] if len(flows) else table.direction
-    table = without_copies(replace(table, flow=flow, direction=direction))
+    table, recut = without_recut(without_copies(replace(table, flow=flow, direction=direction)))
+    warnings += [
+        f"{flows[number]}: two places saw its data in different segments; those of one count" for number in recut
+    ]
     _read_syns(table, flows)
     _read_third(table, flows)
     warnings += _missing_handshakes(table, flows)

@@ -80,6 +80,8 @@ def _subflow(subflow: Subflow) -> dict[str, Any]:
         **_both("retransmitted", subflow.retransmitted),
         **_both("reinjected", subflow.reinjected),
         **_both("reinjected_same", subflow.reinjected_same),
+        "syn_ttls": list(subflow.syn_ttls),
+        "syn_ack_ttls": list(subflow.syn_ack_ttls),
         "rtt_median_c2s": subflow.rtt_median[0],
         "rtt_median_s2c": subflow.rtt_median[1],
     }
@@ -139,6 +141,7 @@ def _subflow_lines(subflow: Subflow) -> Iterator[str]:
     facts += [] if subflow.is_initial else [f"HMAC {subflow.hmac}"]
     if subflow.handshake_seconds is not None:
         facts.append(f"handshake {subflow.handshake_seconds * 1000:.3f} ms")
+    facts.append(f"SYN TTL {_ttls(subflow.syn_ttls)}, SYN-ACK TTL {_ttls(subflow.syn_ack_ttls)}")
     facts += [f"on {', '.join(subflow.interfaces)}"] if subflow.interfaces else []
     yield "\t\t" + ", ".join(facts)
     volumes = (subflow.unique, subflow.retransmitted, subflow.reinjected, subflow.reinjected_same)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from traces.mptcp.flows import Flow, Flows
 from traces.mptcp.handshake import Handshake
 from traces.mptcp.keys import HASHES, initial_dsn, token
 from traces.mptcp.model import Direction
+
+Joinable: TypeAlias = "dict[int, list[tuple[Draft, Direction]]]"
 
 
 @dataclass(slots=True)
@@ -40,16 +43,18 @@ class Draft:
 class Membership:
     """All MPTCP connections, and the flows that are in none."""
 
-    drafts: list[Draft]
-    plain: list[int]
-    fallbacks: dict[int, str]
+    signalled: frozenset[int]
+    """Flows that carried a DSS."""
+    drafts: list[Draft] = field(default_factory=list)
+    plain: list[int] = field(default_factory=list)
+    fallbacks: dict[int, str] = field(default_factory=dict)
     """Why a flow that asked for MPTCP is plain TCP."""
-    warnings: list[str]
+    warnings: list[str] = field(default_factory=list)
 
 
 def find_members(flows: Flows, handshakes: Sequence[Handshake], signalled: frozenset[int]) -> Membership:
     """Put flows together; `signalled` are those that carried a DSS."""
-    found = Membership([], [], {}, [])
+    found = Membership(signalled)
     joins = []
     for number, (flow, handshake) in enumerate(zip(flows.flows, handshakes, strict=True)):
         if handshake.conflict:
@@ -65,8 +70,9 @@ def find_members(flows: Flows, handshakes: Sequence[Handshake], signalled: froze
             if number in signalled:
                 found.warnings.append(f"{flow}: has DSS options, though its handshake did not agree to MPTCP")
             _plain(found, flow, number, handshake)
+    by_token = _by_token(found.drafts)
     for number in joins:
-        _join(found, flows, handshakes, number, number in signalled)
+        _join(found, flows.flows[number], number, handshakes[number], by_token)
     found.drafts.sort(key=lambda draft: min(draft.members))
     _warn_of_twins(found, flows)
     return found
@@ -99,23 +105,28 @@ def _plain(found: Membership, flow: Flow, number: int, handshake: Handshake) -> 
         found.fallbacks[number] = f"version {handshake.asked} is not known"
 
 
-def _join(found: Membership, flows: Flows, handshakes: Sequence[Handshake], number: int, signalled: bool) -> None:
-    flow, handshake = flows.flows[number], handshakes[number]
+def _by_token(drafts: Sequence[Draft]) -> Joinable:
+    """Whom a token joins, and who opens a subflow with it: the peer of whose key it is the hash."""
+    found: Joinable = {}
+    for draft in drafts:
+        for opener, named in ((Direction.C2S, draft.tokens[1]), (Direction.S2C, draft.tokens[0])):
+            if named is not None:
+                found.setdefault(named, []).append((draft, opener))
+    return found
+
+
+def _join(found: Membership, flow: Flow, number: int, handshake: Handshake, by_token: Joinable) -> None:
     named = "" if handshake.token is None else f" of token {handshake.token:08x}"
-    if not (signalled or handshake.nonces[1] is not None or handshake.hmacs[0]):
+    if not (number in found.signalled or handshake.nonces[1] is not None or handshake.hmacs[0]):
         found.plain.append(number)
         why = "the SYN-ACK has no MP_JOIN" if flow.syn_acks else "it is not answered"
         found.fallbacks[number] = f"MP_JOIN{named}: {why}"
         found.warnings.append(f"{flow}: an MP_JOIN{named} came to nothing: {why}")
         return
-    known = [
-        (draft, Direction(1 - side))
-        for draft in found.drafts
-        for side in (0, 1)
-        if handshake.token is not None and draft.tokens[side] == handshake.token and min(draft.members) < number
-    ]
-    if known:
-        draft, opener = known[-1]
+    known = by_token.get(handshake.token, ()) if handshake.token is not None else ()
+    begun = [(draft, opener) for draft, opener in known if draft.members[0] < number]
+    if begun:
+        draft, opener = begun[-1]
         draft.was_joined = True
         draft.add(number, opener)
         return
@@ -123,6 +134,8 @@ def _join(found: Membership, flows: Flows, handshakes: Sequence[Handshake], numb
     draft = Draft(None, [None, None], [None, handshake.token])
     draft.add(number, Direction.C2S)
     found.drafts.append(draft)
+    if handshake.token is not None:
+        by_token.setdefault(handshake.token, []).append((draft, Direction.C2S))
 
 
 def _warn_of_twins(found: Membership, flows: Flows) -> None:

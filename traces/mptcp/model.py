@@ -165,6 +165,9 @@ class Subflow:
     """Seconds, of the data from the client and of those from the server."""
     scales: tuple[int | None, int | None] = (None, None)
     """Window scale of `src` and of `dst`; None when their SYN is missing."""
+    syn_ttls: tuple[int, ...] = ()
+    """Of each SYN, in order."""
+    syn_ack_ttls: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,11 @@ def _by_data_acks(ends: Ends, stream: int) -> tuple[int, str]:
         return 0, "no octet {way} is acknowledged in the capture, though data are there" if seen else ""
     if fin and acked > fin:
         return fin - 1, ""
+    if fin and acked < fin:
+        return (
+            acked - 1,
+            "of the octets {way} the last are not acknowledged in the capture, though their DATA_FIN is there",
+        )
     if not fin and acked > max(seen, 1):
         # What was acknowledged last is not in the capture: it may as well be the DATA_FIN, which is no octet of data.
         return acked - 2, "the last number acknowledged {way} is not in the capture: it may be data or the DATA_FIN"

@@ -12,7 +12,7 @@ from traces.mptcp.flows import Flow, Flows
 from traces.mptcp.handshake import Handshake
 from traces.mptcp.keys import join_hmac
 from traces.mptcp.membership import Draft
-from traces.mptcp.model import Direction, Int64, MapKind, Proof, RttSamples, Subflow, Volume
+from traces.mptcp.model import Int64, MapKind, Proof, Subflow, Volume
 from traces.mptcp.table import ACK, SYN
 from traces.reading.segments import UInt32
 
@@ -25,8 +25,8 @@ class SubflowParts:
     """Its segments."""
     kinds: Int64
     """Octets by direction of the connection and `MapKind`."""
-    rtts: RttSamples
-    """Of the whole connection."""
+    rtt_median: tuple[float | None, float | None]
+    """Seconds, by direction of the connection."""
 
 
 def build_subflow(evidence: Evidence, draft: Draft, at: int, parts: SubflowParts) -> Subflow:
@@ -34,10 +34,11 @@ def build_subflow(evidence: Evidence, draft: Draft, at: int, parts: SubflowParts
     number, rows, table = draft.members[at], parts.rows, evidence.flows.table
     flow, handshake = evidence.flows.flows[number], evidence.handshakes[number]
 
-    def volume(*chosen: MapKind) -> Volume:
-        return Volume(*(int(parts.kinds[direction, list(chosen)].sum()) for direction in Direction))
+    kinds = parts.kinds.tolist()
 
-    medians = [_median(parts.rtts, at, direction) for direction in Direction]
+    def volume(*chosen: MapKind) -> Volume:
+        return Volume(*(sum(octets[kind] for kind in chosen) for octets in kinds))
+
     is_initial = number == draft.initial
     return Subflow(
         id=at, src=flow.source.address, sport=flow.source.port, dst=flow.destination.address,
@@ -49,18 +50,18 @@ def build_subflow(evidence: Evidence, draft: Draft, at: int, parts: SubflowParts
         handshake_seconds=_handshake_seconds(evidence.flows, flow, rows), hmac=_hmac(draft, at, handshake),
         mapped=volume(*MapKind), unique=volume(MapKind.NEW), retransmitted=volume(MapKind.RETRANSMITTED),
         reinjected=volume(MapKind.REINJECTED), reinjected_same=volume(MapKind.REINJECTED_SAME),
-        rtt_median=(medians[0], medians[1]), scales=(flow.scale[0], flow.scale[1]),
+        rtt_median=parts.rtt_median, scales=(flow.scale[0], flow.scale[1]),
+        syn_ttls=_ttls(evidence.flows, flow.syns), syn_ack_ttls=_ttls(evidence.flows, flow.syn_acks),
     )  # fmt: skip
-
-
-def _median(rtts: RttSamples, subflow: int, direction: Direction) -> float | None:
-    seconds = rtts.seconds[(rtts.subflow == subflow) & (rtts.direction == direction)]
-    return float(np.median(seconds)) if len(seconds) else None
 
 
 def _names(interfaces: Sequence[str], taps: UInt32) -> tuple[str, ...]:
     numbers = [int(tap) & 0xFFFF for tap in taps]
     return tuple(dict.fromkeys(interfaces[number] for number in numbers if number < len(interfaces)))
+
+
+def _ttls(flows: Flows, rows: list[int]) -> tuple[int, ...]:
+    return tuple(int(flows.table.hop_limit[row]) for row in rows)
 
 
 def _handshake_seconds(flows: Flows, flow: Flow, rows: Int64) -> float | None:

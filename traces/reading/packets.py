@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from traces.reading.segments import Int64, UInt8, UInt16
-from traces.reading.stream import Window
 
 LARGEST_SNAP_LENGTH = 262_144  # libpcap's MAXIMUM_SNAPLEN: a longer packet is a damaged record
 UNKNOWN_LINK = 0xFFFF
@@ -40,25 +36,3 @@ class Packets:
     """Octets in the file."""
     length: Int64
     """Octets on the wire."""
-
-
-def chain(window: Window, order: str, length_at: int, extra: int, most: int) -> Int64:
-    """Where the records begin that are whole in the window, from `window.at` on, and last where the next one does.
-
-    A record has its length at `length_at`, to which `extra` is added. This is the one part that goes octet by octet:
-    where a record begins is known only from the one before. A damaged length is for the caller to see: the records
-    behind it are not sound.
-    """
-    unpack = struct.Struct(f"{order}I").unpack_from
-    octets = memoryview(window.octets)  # type: ignore[arg-type]
-    at, end = window.at, window.end - length_at - 4
-    starts: list[int] = []
-    append = starts.append
-    for _ in range(most):
-        if at > end:
-            break
-        append(at)
-        at += extra + unpack(octets, at + length_at)[0]
-    if at <= window.end:
-        append(at)
-    return np.array(starts, np.int64)

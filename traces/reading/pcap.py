@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from traces.reading.octets import numbers, take
-from traces.reading.packets import LARGEST_SNAP_LENGTH, UNKNOWN_LINK, Packets, chain
+from traces.reading.packets import LARGEST_SNAP_LENGTH, UNKNOWN_LINK, Packets
+from traces.reading.scan import Layout, scan
 from traces.reading.segments import Int64, UInt32
 from traces.reading.stream import Window
 from traces.reading.tally import Oddity, Tally
@@ -29,6 +30,11 @@ class Format:
     order: str
     unit: int
     """Nanoseconds."""
+
+    @property
+    def layout(self) -> Layout:
+        """Of its records. Seconds change slowly: all but their lowest octet are a marker."""
+        return Layout(self.order, LENGTH_AT, RECORD_HEADER, slice(1, 4) if self.order == "<" else slice(0, 3))
 
     @property
     def units(self) -> int:
@@ -66,7 +72,7 @@ class PcapReader:
             return
         self._read_header()
         while window.has(RECORD_HEADER):
-            starts = chain(window, self._format.order, LENGTH_AT, RECORD_HEADER, most)
+            starts = scan(window.octets, window.at, window.end, self._format.layout, most)
             records = numbers(take(window.octets, starts, RECORD_HEADER), self._format.order)
             sound = self._sound(records)
             if not sound:

@@ -12,7 +12,8 @@ import numpy as np
 from traces.reading.blocks import PACKETS, TRAILER, read_fields
 from traces.reading.interfaces import Interface, describe
 from traces.reading.octets import numbers, take
-from traces.reading.packets import Packets, Register, chain
+from traces.reading.packets import Packets, Register
+from traces.reading.scan import Layout, scan
 from traces.reading.segments import Int64, UInt32, UInt64
 from traces.reading.stream import Window
 from traces.reading.tally import Oddity, Tally
@@ -47,7 +48,8 @@ class PcapngReader:
         while window.has(SMALLEST):
             if bytes(window.octets[window.at : window.at + 4]) == MAGIC and not self._begin_section():
                 return
-            starts = chain(window, self._order, LENGTH_AT, 0, most)
+            layout = Layout(self._order, LENGTH_AT, 0, slice(0, 4))  # the kind is the marker
+            starts = scan(window.octets, window.at, window.end, layout, most)
             blocks = numbers(take(window.octets, starts, 8), self._order)
             sound = self._sound(starts, blocks)
             if not sound:

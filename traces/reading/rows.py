@@ -6,21 +6,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from traces.reading.reading import read_captures
-from traces.reading.segments import Segments, UInt16, UInt64
+from traces.reading.segments import Int64, Segments, UInt8, UInt16, UInt64
 
 SYN, ACK = 0x02, 0x10
+
+Endpoint: TypeAlias = tuple[IPv4Address | IPv6Address, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
     """One TCP segment. `payload` counts octets on the wire, also those that the capture cut off."""
 
-    source: tuple[IPv4Address | IPv6Address, int]
-    destination: tuple[IPv4Address | IPv6Address, int]
+    source: Endpoint
+    destination: Endpoint
     ttl: int
     flags: int
     options: bytes
@@ -39,36 +42,41 @@ class Segment:
 def read_segments(path: Path) -> Iterator[Segment]:
     """The TCP segments of a capture, in order; what cannot be read is left out."""
     for piece in read_captures([path]):
-        yield from _rows(piece)
+        yield from rows(piece, np.arange(len(piece)))
 
 
-def _rows(piece: Segments) -> Iterator[Segment]:
-    options = _options(piece)
+def rows(piece: Segments, chosen: Int64) -> Iterator[Segment]:
+    """Those of a piece; `chosen` has the numbers of their rows."""
+    options = _options(piece, chosen)
     columns = zip(
-        _endpoints(piece, piece.source, piece.source_port),
-        _endpoints(piece, piece.destination, piece.destination_port),
-        piece.hop_limit.tolist(),
-        piece.flags.tolist(),
-        piece.payload.tolist(),
+        chosen.tolist(),
+        _endpoints(piece.family[chosen], piece.source[chosen], piece.source_port[chosen]),
+        _endpoints(piece.family[chosen], piece.destination[chosen], piece.destination_port[chosen]),
+        piece.hop_limit[chosen].tolist(),
+        piece.flags[chosen].tolist(),
+        piece.payload[chosen].tolist(),
         strict=True,
     )
-    for row, (source, destination, ttl, flags, payload) in enumerate(columns):
+    for row, source, destination, ttl, flags, payload in columns:
         yield Segment(source, destination, ttl, flags, options.get(row, b""), payload)
 
 
-def _endpoints(piece: Segments, address: UInt64, port: UInt16) -> Iterator[tuple[IPv4Address | IPv6Address, int]]:
+def _endpoints(families: UInt8, addresses: UInt64, ports: UInt16) -> Iterator[Endpoint]:
     known: dict[tuple[int, int, int], IPv4Address | IPv6Address] = {}
-    for family, (high, low), number in zip(piece.family.tolist(), address.tolist(), port.tolist(), strict=True):
+    for family, (high, low), port in zip(families.tolist(), addresses.tolist(), ports.tolist(), strict=True):
         if (family, high, low) not in known:
             found = IPv4Address(low & 0xFFFFFFFF) if family == 4 else IPv6Address(high << 64 | low)
             known[family, high, low] = found
-        yield known[family, high, low], number
+        yield known[family, high, low], port
 
 
-def _options(piece: Segments) -> dict[int, bytes]:
+def _options(piece: Segments, chosen: Int64) -> dict[int, bytes]:
     found: dict[int, bytes] = {}
-    for row, length, octets in zip(piece.mptcp.row.tolist(), piece.mptcp.length, piece.mptcp.octets, strict=True):
-        found[row] = found.get(row, b"") + np.asarray(octets[:length]).tobytes()
-    for row, length, octets in zip(piece.syn.row.tolist(), piece.syn.length, piece.syn.octets, strict=True):
-        found[row] = np.asarray(octets[:length]).tobytes()
+    for options in (piece.mptcp, piece.syn):
+        wanted = np.isin(options.row, chosen)
+        of_each: dict[int, bytes] = {}
+        kept = (options.row[wanted].tolist(), options.length[wanted].tolist(), options.octets[wanted])
+        for row, length, octets in zip(*kept, strict=True):
+            of_each[row] = of_each.get(row, b"") + octets[:length].tobytes()
+        found |= of_each
     return found

@@ -16,7 +16,7 @@ GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 # A skippable frame may come first: pzstd writes one. Its magic is any of sixteen.
 ZSTD_SKIPPABLE = b"\x2a\x4d\x18"
 CHUNK = 1 << 16
-MOST_AT_ONCE = 1 << 20
+MOST_AT_ONCE = 1 << 18
 # An input of this size gives at most 128 MiB, a block of 128 KiB for each four octets.
 ZSTD_CHUNK = 1 << 12
 

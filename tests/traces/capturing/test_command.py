@@ -22,6 +22,7 @@ def running(folder: Path, script: str) -> Iterator[Command]:
     """A shell script, whose output goes to a pipe that nobody reads."""
     reading, writing = os.pipe()
     command = Command(("sh", "-c", script), folder, writing)
+    command.start()
     try:
         yield command
     finally:
@@ -40,6 +41,7 @@ def test_the_exit_code_is_as_a_shell_has_it(tmp_path: Path, script: str, code: i
 def test_what_it_prints_is_passed_on_as_it_comes_and_kept(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     script = "printf early; printf '\\377' >&2; until [ -e go ]; do sleep 0.01; done; printf ' late'"
     command = Command(("sh", "-c", f"cd {tmp_path}; {script}"), tmp_path, 1)
+    command.start()
     out = tmp_path / "stdout.txt"
     wait_until(lambda: out.exists() and out.read_text() == "early", "what it prints is not kept as it comes")
     assert capfd.readouterr().out == "early"
@@ -56,6 +58,7 @@ def test_it_goes_on_when_nobody_listens(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     command = Command(("sh", "-c", "for n in 1 2 3; do echo $n; done"), tmp_path, writing)
+    command.start()
     assert command.ended_within(LONG_ENOUGH)
     assert command.end() == 0
     os.close(writing)
@@ -85,3 +88,7 @@ def test_what_it_leaves_in_the_background_is_neither_waited_for_nor_ended(
 
 def _lines(folder: Path) -> int:
     return (folder / "stdout.txt").read_text().count("\n")
+
+
+def test_one_that_was_interrupted_before_it_began_has_the_code_of_an_interrupt(tmp_path: Path) -> None:
+    assert Command(("true",), tmp_path, 1).end() == 130

@@ -23,7 +23,7 @@ from tests.invoking import ROOT
 from tests.lab.host_state import wait_until
 from tests.lab.testbed.inside import open_socket, processes
 from tests.traces.capturing.wireshark import frames
-from traces.pcap import read_segments
+from traces.reading.rows import read_segments
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
 
@@ -95,7 +95,7 @@ def test_a_command_is_interrupted_with_the_capture(lab: Lab, tmp_path: Path) -> 
         task.knock()
         task.process.send_signal(signal.SIGINT)
         out, _ = task.process.communicate()
-    assert task.process.returncode == 7
+    assert task.process.returncode == 7, task.said
     assert json.loads(out)["exit_code"] == 7
     assert len(frames(task.folder / "capture.pcapng", "frame.number")) == 2
     assert not processes(task.namespace)

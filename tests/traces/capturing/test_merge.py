@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from lab.errors import MpsocksError
 from tests.traces.capturing.wireshark import frames, told_of
+from tests.traces.conftest import capture
 from traces.capturing.merge import Merged, Part, merge
 from traces.capturing.pcapng_writer import Statistics
+from traces.reading.reading import Reading, read_captures
 
 MICROSECONDS, NANOSECONDS = 0xA1B2C3D4, 0xA1B23C4D
 ETHERNET, RAW = 1, 101
@@ -211,3 +213,23 @@ def test_what_is_not_known_is_not_said(tmp_path: Path) -> None:
     file, _ = merged_in(tmp_path, part)
     [statistics] = [body for kind, body in blocks(file) if kind == 5]
     assert len(statistics) == 12 + 12 + 12 + 4  # begin, two times, end of options
+
+
+def test_our_own_reader_finds_the_same_in_the_merged_file_as_in_its_parts(tmp_path: Path) -> None:
+    parts = {"wlp1s0": capture("v1/v1_two_subflows.wlan.pcap"), "wlan1": capture("v1/v1_two_subflows.tether.pcap")}
+    file, merged = merged_in(tmp_path, *(Part(path, name) for name, path in parts.items()))
+    together, apart = read_captures([file]), read_captures(list(parts.values()))
+    found = sorted(_rows(together, list(parts)))
+    assert found == sorted(_rows(apart, list(parts)))
+    assert together.interfaces == list(parts)
+    assert together.warnings == []
+    assert together.segments == sum(merged.packets)
+
+
+def _rows(reading: Reading, names: list[str]) -> list[tuple[int, str, int]]:
+    """Time, interface and source port of each segment."""
+    found = []
+    for piece in reading:
+        columns = (piece.time.tolist(), piece.interface.tolist(), piece.source_port.tolist())
+        found += [(time, names[interface], port) for time, interface, port in zip(*columns, strict=True)]
+    return found

@@ -72,12 +72,12 @@ def manifest(captured: Captured) -> dict[str, Any]:
 
 
 def test_every_packet_up_to_the_commands_end_is_there_in_order_under_its_interface(lab: Lab) -> None:
-    captured = capture(lab, *burst(3000, *UPLINKS))
+    captured = capture(lab, *burst(1000, *UPLINKS))
     found = frames(captured.file, "frame.interface_name", "udp.payload")
-    expected = [(name, f"{number:08x}") for number in range(3000) for name in UPLINKS]
+    expected = [(name, f"{number:08x}") for number in range(1000) for name in UPLINKS]
     assert found == expected
     assert told_of(captured.file)["Strict time order"] == ["True"]
-    assert [(one.name, one.packets) for one in captured.interfaces] == [("wlp1s0", 3000), ("wlan1", 3000)]
+    assert [(one.name, one.packets) for one in captured.interfaces] == [("wlp1s0", 1000), ("wlan1", 1000)]
     assert captured.warnings == ()
     assert lab.journal.entries() == []
     assert not processes(namespace_name(lab.host))

@@ -65,17 +65,17 @@ def test_a_file_without_packets_is_none_to_warn_of(path: Path) -> None:
 
 
 class TestDamage:
-    @pytest.mark.parametrize("length", range(24, 24 + 2 * RECORD + 1))
-    def test_a_file_that_ends_early_is_read_as_far_as_it_goes(self, path: Path, length: int) -> None:
-        pieces, reading = read(path, pcap(PACKETS)[:length])
-        whole, rest = divmod(length - 24, RECORD)
-        assert [number for piece in pieces for number in piece.sequence.tolist()] == list(range(whole))
-        assert reading.warnings == ([f"{path}: it ends within packet {whole + 1}"] if rest else [])
+    def test_a_file_that_ends_early_is_read_as_far_as_it_goes(self, path: Path) -> None:
+        for length in range(24, 24 + 2 * RECORD + 1):
+            pieces, reading = read(path, pcap(PACKETS)[:length])
+            whole, rest = divmod(length - 24, RECORD)
+            assert [number for piece in pieces for number in piece.sequence.tolist()] == list(range(whole))
+            assert reading.warnings == ([f"{path}: it ends within packet {whole + 1}"] if rest else [])
 
-    @pytest.mark.parametrize("length", range(4, 24))
-    def test_a_file_that_ends_within_its_header_has_no_packets(self, path: Path, length: int) -> None:
-        pieces, reading = read(path, pcap(PACKETS)[:length])
-        assert (pieces, reading.warnings) == ([], [f"{path}: it ends within its header"])
+    def test_a_file_that_ends_within_its_header_has_no_packets(self, path: Path) -> None:
+        for length in range(4, 24):
+            pieces, reading = read(path, pcap(PACKETS)[:length])
+            assert (pieces, reading.warnings) == ([], [f"{path}: it ends within its header"])
 
     @pytest.mark.parametrize("length", [262_145, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])
     def test_an_impossible_length_ends_the_reading_and_is_told(self, path: Path, length: int) -> None:

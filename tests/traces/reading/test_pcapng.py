@@ -153,13 +153,13 @@ class TestDamage:
     START = section() + interface()
     ONE = enhanced(PACKET)
 
-    @pytest.mark.parametrize("missing", range(1, 120))
-    def test_a_file_that_ends_early_is_read_as_far_as_it_goes(self, path: Path, missing: int) -> None:
+    def test_a_file_that_ends_early_is_read_as_far_as_it_goes(self, path: Path) -> None:
         whole = self.START + 3 * self.ONE
-        pieces, reading = read(path, whole[: len(whole) - missing])
-        kept, rest = divmod(3 * len(self.ONE) - missing, len(self.ONE))
-        assert sum(len(piece) for piece in pieces) == kept
-        assert reading.warnings == ([f"{path}: it ends within the block behind packet {kept}"] if rest else [])
+        for missing in range(1, 2 * len(self.ONE)):
+            pieces, reading = read(path, whole[: len(whole) - missing])
+            kept, rest = divmod(3 * len(self.ONE) - missing, len(self.ONE))
+            assert sum(len(piece) for piece in pieces) == kept
+            assert reading.warnings == ([f"{path}: it ends within the block behind packet {kept}"] if rest else [])
 
     @pytest.mark.parametrize("length", [0, 4, 11, 0x01000001, 0xFFFFFFFF])
     def test_a_length_that_cannot_be_ends_the_reading(self, path: Path, length: int) -> None:
@@ -187,6 +187,7 @@ class TestDamage:
         assert pieces == []
         assert "LINKTYPE 65535" in reading.warnings[0]
 
+    @pytest.mark.slow
     def test_more_interfaces_than_can_be_told_apart_are_no_error(self, path: Path) -> None:
         (piece,), reading = read(path, section() + interface() * 65_540 + enhanced(PACKET, of=65_539))
         assert (len(piece), len(reading.interfaces)) == (1, 65_536)

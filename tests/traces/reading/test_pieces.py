@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import random
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from lab.errors import BadInputError
 from tests.codec.fuzz.mutations import CHANGES
+from tests.traces.bench.capture import write_capture
 from tests.traces.conftest import capture
 from tests.traces.reading.files import enhanced, interface, pcap, read, section
 from tests.traces.reading.packets import DSS, TIMESTAMPS, ethernet, ipv4, ipv6, tcp
@@ -141,6 +143,20 @@ def test_a_real_capture_gives_the_same_in_pieces_of_any_size(count: int, octets:
     name = capture("v1/v1_two_subflows.wlan.pcap")
     whole = columns(list(read_captures([name])))
     assert columns(list(read_captures([name], piece_packets=count, piece_octets=octets))) == whole
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, zstandard.compress], ids=["plain", "gzip", "zstd"])
+def test_memory_is_that_of_a_piece_whatever_the_file_has(path: Path, compress: Any) -> None:
+    write_capture(path, 50_000)
+    path.write_bytes(compress(path.read_bytes()))
+    tracemalloc.start()
+    try:
+        reading = read_captures([path], piece_octets=1 << 17)
+        assert sum(len(piece) for piece in reading) == reading.packets > 49_000
+        _now, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 3_000_000
 
 
 class TestFuzzed:
