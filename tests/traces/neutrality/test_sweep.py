@@ -61,8 +61,8 @@ def pair(make_namespace: MakeNamespace, tmp_path: Path) -> Iterator[Pair]:
                 "1",
                 "--retry-all-errors",
             )
-            host = f"[{ADDRESSES[family][1]}]" if family == 6 else ADDRESSES[family][1]
-            client.read(*connect, "--noproxy", "*", f"http://{host}:{OPEN}/")
+            there = f"[{ADDRESSES[family][1]}]" if family == 6 else ADDRESSES[family][1]
+            client.read(*connect, "--noproxy", "*", f"http://{there}:{OPEN}/")
         yield Pair(client, server, build_prober(tmp_path / "prober.pyz"))
         web.kill()
 
