@@ -405,18 +405,6 @@ def bench_proxy(lab: Lab, rounds: str = "0", seconds: str = "0", quick: bool = F
         raise Exit(code=summary.exit_code)
 
 
-@lab_task(help={
-    "packets": "Of the capture that is made for it; 0: a million.",
-    "rounds": "Each of every program; 0: three.",
-    **JSON,
-})  # fmt: skip
-def bench_traces(lab: Lab, packets: str = "0", rounds: str = "0", json: bool = False) -> None:
-    """Measure how fast subflows are listed, beside tshark with the same capture."""
-    summary = run_bench_traces(lab, packets=number(packets, "--packets"), rounds=number(rounds, "--rounds"))
-    if not lab.host.dry:
-        report(summary.as_json(), summary.lines(), json)
-
-
 @lab_task(alone=True, help={
     "runs": "How often each network is measured; 20 tell whether the verdicts hold up.",
     "box": "Only these, separated by commas: stripping, syn-dropping, intercepting, lossy, rate-limited, clean.",
@@ -430,6 +418,18 @@ def bench_neutrality(lab: Lab, runs: str = "20", box: str = "", json: bool = Fal
     report(found.as_json(), found.lines(), json)
     if found.exit_code:
         raise Exit(code=found.exit_code)
+
+
+@lab_task(help={
+    "packets": "Of the capture that is made for it; 0: a million.",
+    "rounds": "Each of every program; 0: three.",
+    **JSON,
+})  # fmt: skip
+def bench_traces(lab: Lab, packets: str = "0", rounds: str = "0", json: bool = False) -> None:
+    """Measure how fast subflows are listed, beside tshark with the same capture."""
+    summary = run_bench_traces(lab, packets=number(packets, "--packets"), rounds=number(rounds, "--rounds"))
+    if not lab.host.dry:
+        report(summary.as_json(), summary.lines(), json)
 
 
 @lab_task(help={"fast": "Only what is quick and needs no guest.", "only": "Only tests that match this expression."})
@@ -473,8 +473,8 @@ namespace = Collection(
     fuzz,
     bench_codec,
     bench_proxy,
-    bench_traces,
     bench_neutrality,
+    bench_traces,
     test,
 )
 namespace.configure(defaults())

@@ -58,8 +58,8 @@ NAMES = [
     "fuzz",
     "bench-codec",
     "bench-proxy",
-    "bench-traces",
     "bench-neutrality",
+    "bench-traces",
     "test",
 ]
 NAMESPACE = importlib.import_module("tasks").namespace
@@ -186,8 +186,8 @@ DRY = [
     ("fuzz",),
     ("bench-codec",),
     ("bench-proxy",),
-    ("bench-traces",),
     ("bench-neutrality", "--box", "stripping,clean"),
+    ("bench-traces",),
     ("test", "--fast"),
 ]
 
@@ -307,9 +307,9 @@ BAD = [
     (("build-image", "--snapshot", "yesterday"), "'yesterday' is not a snapshot date"),
     (("build-kernel", "--source", "nowhere"), "'nowhere'"),
     (("build-kernel", "--fragment", "missing.config"), "missing.config"),
-    (("bench-traces", "--packets", "5"), "5 packets and 3 rounds are too few"),
     (("bench-neutrality", "--runs", "0"), "--runs is 0"),
     (("bench-neutrality", "--box", "clean,odd"), "--box is 'odd'"),
+    (("bench-traces", "--packets", "5"), "5 packets and 3 rounds are too few"),
     (("testbed-exec", "--", "true"), "there is no emulated internet"),
     (("capture", "--itf", "wlp1s0,wlp2s0"), "this host has no interface 'wlp2s0'"),
     (("capture",), "no interface was named"),

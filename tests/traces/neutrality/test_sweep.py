@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,9 +48,21 @@ def pair(make_namespace: MakeNamespace, tmp_path: Path) -> Iterator[Pair]:
         host.change("ip", "link", "set", device, "up")
     command = [*server.prefix, "python3", "-m", "http.server", "--bind", "::", str(OPEN)]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as web:
-        deadline = time.monotonic() + 10
-        while f":{OPEN}" not in server.read("ss", "-Hltn") and time.monotonic() < deadline:
-            time.sleep(0.05)
+        # Connected once: the links are up, the neighbours know each other, the server listens.
+        for family in ADDRESSES:
+            connect = (
+                "curl",
+                "-sS",
+                "--output",
+                "/dev/null",
+                "--retry",
+                "20",
+                "--retry-delay",
+                "1",
+                "--retry-all-errors",
+            )
+            there = f"[{ADDRESSES[family][1]}]" if family == 6 else ADDRESSES[family][1]
+            client.read(*connect, "--noproxy", "*", f"http://{there}:{OPEN}/")
         yield Pair(client, server, build_prober(tmp_path / "prober.pyz"))
         web.kill()
 

@@ -28,12 +28,23 @@ PORTS = range(61000, 65500)
 """Above those that Linux gives to connections, so that no one else's is among them."""
 
 
+SHORTEST_PATIENCE = 0.3
+SLOWER = 4.0
+"""Times that an answer may take longer than the slowest so far."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds between two SYNs, and how long the last of a round is waited for."""
+    """Seconds between two SYNs, and how long the last of a round is waited for at most."""
 
     gap: float = 0.01
     patience: float = 1.0
+
+
+def _patience(pace: Pace, done: list[Probe]) -> float:
+    """Once it is known how long answers take, no round waits for many times as long."""
+    slowest = max((probe.rtt for probe in done if probe.rtt is not None), default=pace.patience)
+    return min(pace.patience, max(SHORTEST_PATIENCE, SLOWER * slowest))
 
 
 @dataclass(slots=True)
@@ -65,18 +76,18 @@ class Sweep:
         done: list[Probe] = []
         number = 0
         while chosen := shots(effort, done, number, self._chance)[: len(self._ports)]:
-            found = list(self._round(chosen))
+            found = list(self._round(chosen, _patience(self._pace, done)))
             done += found
             number += 1
             yield from found
 
-    def _round(self, chosen: list[Shot]) -> Iterator[Probe]:
+    def _round(self, chosen: list[Shot], patience: float) -> Iterator[Probe]:
         pending: dict[int, _Pending] = {}
         for shot in chosen:
             sent = self._shoot(shot)
             pending[sent.flow.port] = sent
             self._listen(pending, time.monotonic() + self._pace.gap)
-        self._listen(pending, time.monotonic() + self._pace.patience)
+        self._listen(pending, time.monotonic() + patience)
         for sent in pending.values():
             yield sent.result or Probe(sent.shot.arm, sent.shot.ttl, Answer.NONE, None)
 
