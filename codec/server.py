@@ -60,6 +60,14 @@ class State(IntEnum):
     BROKEN = auto()
 
 
+# Before Python 3.12 attributes of an enum take several times as long to look up as globals do, and these are needed for
+# every connection.
+_FIRST_OCTET, _GREETING, _REPLIED = State.FIRST_OCTET, State.GREETING, State.REPLIED
+_SOCKS6_REQUEST, _SOCKS5_REPLY, _SOCKS6_REPLY = State.SOCKS6_REQUEST, State.SOCKS5_REPLY, State.SOCKS6_REPLY
+_OPERATION_REPLY = State.OPERATION_REPLY
+_SUCCEEDED = ReplyCode.SUCCEEDED
+_BIND, _UDP_ASSOCIATE = Command.BIND, Command.UDP_ASSOCIATE
+
 _METHOD_SELECTIONS = {
     method: socks5.encode_method_selection(socks5.MethodSelection(method)) for method in AuthenticationMethod
 }
@@ -89,7 +97,7 @@ class ServerConnection:
     )  # fmt: skip
 
     def __init__(self, dialects: Dialects = DEFAULT_DIALECTS) -> None:
-        self.state = State.FIRST_OCTET
+        self.state = _FIRST_OCTET
         self._buffer: bytes | bytearray = b""
         self._dialects = dialects
         self._dialect: Dialect = DRAFT_11
@@ -169,11 +177,11 @@ class ServerConnection:
     def send_reply(self, code: ReplyCode, address: Address = ANY_IPV4, port: int = 0, options: Options = ()) -> bytes:
         """Answer a request, a second time when a BIND has its peer; `options` go to SOCKSv6 clients only."""
         state = self.state
-        if state is State.SOCKS6_REPLY or state is State.OPERATION_REPLY:
+        if state is _SOCKS6_REPLY or state is _OPERATION_REPLY:
             octets = self._dialect.operation(code, address, port, options, self._initial)
-            if state is State.SOCKS6_REPLY:
+            if state is _SOCKS6_REPLY:
                 octets = self._dialect.authenticated + octets
-        elif state is State.SOCKS5_REPLY:
+        elif state is _SOCKS5_REPLY:
             octets = socks5.encode_reply(socks5.Reply(code, address, port))
         elif state is State.SOCKS4_REPLY:
             octets = _socks4_reply(code, address, port)
@@ -207,17 +215,17 @@ class ServerConnection:
 
     def _decode(self, buffer: bytes | bytearray) -> tuple[Decoded, State]:
         """The event at the start of the buffer, if it is whole, and the state behind it."""
-        if self.state is State.FIRST_OCTET:
+        if self.state is _FIRST_OCTET:
             self._recognise(buffer)
+        if self.state is _SOCKS6_REQUEST:
+            decoded = self._dialect.decode_request(buffer, self._walk)
+            if decoded is not NEED_DATA:
+                self._initial = self._dialect.initial_data_length(decoded[0])
+            return decoded, _SOCKS6_REPLY
         decoder = _DECODERS.get(self.state)
         if decoder is not None:
             decode, then = decoder
             return decode(buffer), then
-        if self.state is State.SOCKS6_REQUEST:
-            decoded = self._dialect.decode_request(buffer, self._walk)
-            if decoded is not NEED_DATA:
-                self._initial = self._dialect.initial_data_length(decoded[0])
-            return decoded, State.SOCKS6_REPLY
         if self.state is State.LATE_CREDENTIALS:
             return self._late_credentials(buffer), State.LATE_VERDICT
         return _datagram(udp.decode_udp(buffer, self._dialect.version)), State.DATAGRAMS
@@ -229,9 +237,9 @@ class ServerConnection:
         if spoken is not None:
             self._dialect = spoken
             self._walk = spoken.begin_message()
-            self.state = State.SOCKS6_REQUEST
+            self.state = _SOCKS6_REQUEST
         elif first == socks5.VERSION:
-            self.state = State.GREETING
+            self.state = _GREETING
         elif first == socks4.VERSION:
             self.state = State.SOCKS4_REQUEST
         else:
@@ -258,13 +266,13 @@ class ServerConnection:
         return decoded[0], initial + decoded[1]
 
     def _after_reply(self, code: ReplyCode) -> State:
-        if code is ReplyCode.SUCCEEDED:
-            if self._command is Command.BIND:
+        if code is _SUCCEEDED:
+            if self._command is _BIND:
                 self._command = Command.NOOP
-                return State.OPERATION_REPLY if self.state is State.SOCKS6_REPLY else self.state
-            if self._command is Command.UDP_ASSOCIATE and self.state is not State.SOCKS5_REPLY:
-                return State.DATAGRAMS if self._dialect.udp_messages else State.REPLIED
-        return State.REPLIED
+                return _OPERATION_REPLY if self.state is _SOCKS6_REPLY else self.state
+            if self._command is _UDP_ASSOCIATE and self.state is not _SOCKS5_REPLY:
+                return State.DATAGRAMS if self._dialect.udp_messages else _REPLIED
+        return _REPLIED
 
     def _out_of_turn(self, what: str) -> LocalProtocolError:
         return LocalProtocolError(f"{what} in state {self.state.name}")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 LARGEST_READ = 4096
 _SEND = MSG_DONTWAIT | MSG_NOSIGNAL
 _OFFERS = (AuthenticationMethodAdvertisement, options04.AuthenticationMethods)
+_WITHOUT_OPTIONS = (socks5.Request, socks4.Request)
 _REQUESTS = (socks4.Request, socks5.Request, messages.Request, messages04.Request)
 
 
@@ -99,11 +100,11 @@ class Handshake:
             return True
         return False
 
-    def connected(self, remote: SocketType, answers: Options) -> bool:
-        """Tell the client that its remote host is reached, and how; False if it cannot be told."""
+    def connected(self, remote: SocketType, answers: Options, behind: bytes = b"") -> bool:
+        """Tell the client that its remote host is reached, and how; `behind` goes along. False if it cannot be told."""
         host, port = remote.getsockname()[:2]
         kind = AddressType.IPV4 if remote.family == AF_INET else AddressType.IPV6
-        return self._reply(ReplyCode.SUCCEEDED, Address(kind, plain(host)), port, answers)
+        return self._reply(ReplyCode.SUCCEEDED, Address(kind, plain(host)), port, answers, behind)
 
     def refused(self, code: ReplyCode) -> None:
         """Tell the client why not."""
@@ -165,7 +166,7 @@ class Handshake:
         session = self._session
         session.command = request.command
         session.destination, session.port = request.address, request.port
-        if isinstance(request, socks4.Request | socks5.Request):
+        if isinstance(request, _WITHOUT_OPTIONS):
             is_socks4 = isinstance(request, socks4.Request)
             session.protocol = "socks4" if is_socks4 else "socks5"
             if is_socks4 and session.worker.verifier is not None:

@@ -15,6 +15,7 @@ from codec.command import Command
 from codec.reply import ReplyCode
 from codec.socks6.option_list import Options
 from codec.socks6.stack import Leg
+from proxy.answer import Answer
 from proxy.bind import Bind
 from proxy.connecting import Connecting
 from proxy.handshake import Handshake
@@ -235,7 +236,11 @@ class Session:
         handlers[remote.fileno()] = down
         front, self.front = self.front, None
         assert front is not None
-        if not front.connected(remote, answers):
+        if sent or unsent:
+            assert isinstance(front, Handshake)
+            self.worker.loop.again(Answer(front, down, answers, mask))
+            mask = 0  # nothing goes down before the answer
+        elif not front.connected(remote, answers):
             self.end("client reset", reset=True)
             return
         if data := front.early_data() if unsent is None else unsent:

@@ -21,8 +21,8 @@ FEW_EXAMPLES = ("--hypothesis-profile=fast",)
 """The profile is made in conftest.py."""
 # The codec's own tests must reach every line and every branch of it. Nothing else is measured: it takes time.
 MEASURED = ("--cov=codec", "--cov-report=term-missing:skip-covered", "--cov-fail-under=100")
-# These share one emulated internet, and the guest has the processors to itself.
-WITH_GUEST = ("-m", "vm", "-v")
+# Those with a guest wait, too. Two at once have an emulated internet each; the tests of a file may share a lab.
+WITH_GUEST = ("-m", "vm", "-v", "-n", "2", "--dist", "loadfile", "-p", "no:benchmark")
 
 
 def run_tests(lab: Lab, *, fast: bool, only: str) -> int:

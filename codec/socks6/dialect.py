@@ -99,6 +99,8 @@ class Draft11(Dialect):
         return wire.decode_request(data, self.version)
 
     def initial_data_length(self, request: Request) -> int:
+        if not request.options:
+            return 0
         advertisement = find_option(request.options, AuthenticationMethodAdvertisement)
         # Only a CONNECT has data to send at once: with other commands the number means nothing.
         return advertisement.initial_data_length if advertisement and request.command is Command.CONNECT else 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from codec.address import Address, AddressType
+from codec.address import Address, AddressType, decode_ipv4
 from codec.command import COMMANDS, Command
 from codec.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError, VersionMismatchError
 from codec.packing import pack
@@ -32,6 +32,10 @@ _HEADER = Struct(">BBH")
 _ENDPOINT_HEADER = Struct(">BBHHBB")
 """Version, command or reply code, options length, port, padding, address type: requests and operation replies."""
 _ENDPOINT_SIZE = _ENDPOINT_HEADER.size
+_IPV4_ENDPOINT = Struct(">BBHHBB4s")
+"""The same with an IPv4 address behind it."""
+_IPV4_SIZE = _IPV4_ENDPOINT.size
+_IPV4 = AddressType.IPV4.value
 
 _ADDRESS_TYPES: dict[int, AddressType] = {kind.value: kind for kind in AddressType}
 
@@ -80,6 +84,11 @@ def decode_request(
     data: bytes | bytearray, version: int = VERSION, faults: Faults = None
 ) -> tuple[Request, int] | NeedData:
     """The request at the start of `data` and where it ends. Errors carry the reply to send."""
+    if len(data) >= _IPV4_SIZE:
+        first, command, options_length, port, _, kind, octets = _IPV4_ENDPOINT.unpack_from(data)
+        if kind == _IPV4 and not options_length and first == version:
+            # The most common request has nothing else to look at, and a server decodes one for every connection.
+            return Request(COMMANDS.get(command, command), decode_ipv4(octets), port), _IPV4_SIZE
     if data and data[0] != version:
         mismatch = encode_version_mismatch(VersionMismatch(version))
         raise VersionMismatchError(f"a request of version {data[0]}, not {version}", mismatch)

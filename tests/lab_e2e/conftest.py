@@ -1,4 +1,4 @@
-"""One emulated internet for all end-to-end tests, and a lab in it for those that only use one."""
+"""The emulated internet for all end-to-end tests of a process, and a lab in it for those that only use one."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def proxy_in(namespace: str, *arguments: str) -> Iterator[RunningProxy]:
 
 @contextmanager
 def client_of(row: Row, address: tuple[str, int]) -> Iterator[socket.socket]:
-    """Connected from the client's namespace."""
+    """Connected from the client's namespace. A reset that follows at once may be raised here already."""
     with socket_in(row.client, socket.AF_INET6 if ":" in address[0] else socket.AF_INET) as sock:
         sock.settimeout(PATIENCE)
         sock.connect(address)

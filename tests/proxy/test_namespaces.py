@@ -69,7 +69,7 @@ def test_a_redirected_connection_goes_on_over_multipath(row: Row, family: socket
 @EITHER_FAMILY
 def test_a_redirected_connection_to_a_closed_port_is_reset(row: Row, family: socket.AddressFamily) -> None:
     with proxy_in(row.gateway, "socksify", *LISTEN, *ALLOW) as proxy:
-        with client_of(row, (SERVER[family], 1)) as client, pytest.raises(ConnectionResetError):
+        with pytest.raises(ConnectionResetError), client_of(row, (SERVER[family], 1)) as client:
             client.recv(1)
         proxy.connection(end="refused: connection refused")
 
@@ -77,7 +77,7 @@ def test_a_redirected_connection_to_a_closed_port_is_reset(row: Row, family: soc
 @EITHER_FAMILY
 def test_a_connection_to_the_socksifier_itself_is_no_loop(row: Row, family: socket.AddressFamily) -> None:
     with proxy_in(row.gateway, "socksify", *LISTEN, *ALLOW) as proxy:
-        with client_of(row, (GATEWAY[family], 6667)) as client, pytest.raises(ConnectionResetError):
+        with pytest.raises(ConnectionResetError), client_of(row, (GATEWAY[family], 6667)) as client:
             client.recv(1)
         proxy.connection(end="loop")
 

@@ -144,7 +144,7 @@ def test_a_next_proxy_that_misbehaves_costs_one_connection(row: Row, misbehave: 
         listener.listen()
         with served_on(listener, serve), proxy_in(row.gateway, *via, "--set", "timeouts.connect=0.5") as proxy:
             before = sockets(proxy.workers[0])
-            with client_of(row, ANYWHERE) as client, pytest.raises(ConnectionResetError):
+            with pytest.raises(ConnectionResetError), client_of(row, ANYWHERE) as client:
                 client.recv(1)
             proxy.connection(end=f"refused: {end}")
             assert eventually(lambda: sockets(proxy.workers[0]) <= before)
@@ -154,7 +154,7 @@ def test_a_next_proxy_that_misbehaves_costs_one_connection(row: Row, misbehave: 
 
 def test_a_next_proxy_that_is_not_there_is_reached_once_it_is(row: Row) -> None:
     with place_for_next_proxy(row) as (listener, via), proxy_in(row.gateway, *via) as proxy:
-        with client_of(row, ANYWHERE) as client, pytest.raises(ConnectionResetError):
+        with pytest.raises(ConnectionResetError), client_of(row, ANYWHERE) as client:
             client.recv(1)
         proxy.connection(end="refused: connection refused")
         listener.listen()

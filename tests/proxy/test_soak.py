@@ -27,7 +27,8 @@ MOST_MEMORY = 120 << 20
 IN_A_ROW = 100_000
 SECONDS = 3.0
 MOST_SPELLS = 60
-GROWTH = 1 << 20
+GROWTH = 2 << 20
+"""Less than the smallest object for each connection would come to, and more than log lines that had to wait once."""
 
 
 @contextmanager
