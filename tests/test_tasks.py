@@ -361,6 +361,7 @@ class TestBadInput:
 class TestHostTasks:
     """The tasks on the host's network, one by one, as the origin project has them."""
 
+    @pytest.mark.slow
     def test_they_make_and_take_back(self, world: World) -> None:
         before = network_state(world.host)
         for arguments in (

@@ -62,6 +62,7 @@ class TestSignals:
         assert told_to_end(context) == "went on"
 
 
+@pytest.mark.slow
 class TestConfiguration:
     """What Invoke cannot read, it raises outside of any task."""
 
