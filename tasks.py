@@ -22,19 +22,31 @@ from lab.context import Lab
 from lab.doctor import doctor_lines, examine
 from lab.parts import guest_image, guest_kernel, with_options
 from lab.plan import tap_plan, tap_plans
-from lab.settings import defaults
+from lab.settings import defaults, split_list
 from lab.standing import status as read_status
-from lab.tasking import amount, choice, lab_task, number, replace_process, report
+from lab.tasking import amount, choice, command_line, duration, lab_task, number, replace_process, report
 from lab.testbed import session
 from tests.codec.benchmark import run_bench
 from tests.codec.fuzz.campaign import run_fuzz
 from tests.proxy.bench.run import run_bench_proxy
 from tests.run import run_tests
+from tests.traces.bench.run import run_bench_traces
+from traces.capturing.request import Request as CaptureRequest
+from traces.capturing.run import CAPTURE_FAILED, run_capture
 from traces.check import check, rehearse
 from traces.demo import run_demo
 from traces.dissector import build_dissector as render_dissector
 from traces.dissector import install_dissector as add_dissector
+from traces.mptcp.form import as_json, as_lines
+from traces.neutrality.asking import ask
+from traces.neutrality.bench import boxes_named, run_bench_neutrality
+from traces.neutrality.check import check_neutrality as measure_uplinks
+from traces.neutrality.outcome import conclude
+from traces.products.wanted import OPTIONS as PLOTS
+from traces.products.wanted import read_wanted
+from traces.products.write import write_products
 from traces.request import make_request
+from traces.summary import parse_files, parse_offset, read_trace
 from traces.verdict import ERROR_CODE
 
 JSON = {"json": "Print the report as JSON."}
@@ -226,6 +238,25 @@ def check_mptcp(lab: Lab, page_url: str = "", bulk_url: str = "", bulk_sha256: s
         raise Exit(code=verdict.exit_code)
 
 
+@lab_task(alone=True, iterable=["target"], help={
+    "itf": "Uplinks of the lab, separated by commas; by default all that are set up.",
+    "target": "HOST:PORT or HOST:PORT/PATH of a large file, with =mptcp or =tcp if known. Give it twice or more.",
+    "bytes": "Of each of the two large downloads of the table, as 100M.",
+    "pairs": "Paired downloads from each target.",
+    "repeats": "SYNs of each kind at each TTL that matters.",
+    **JSON,
+})  # fmt: skip
+def check_neutrality(
+    lab: Lab, target: list[str], itf: str = "", bytes: str = "100M", pairs: str = "10", repeats: str = "5",
+    json: bool = False,
+) -> None:  # fmt: skip
+    """Tell what each uplink does to MPTCP: SYNs of four kinds over all TTLs, paired downloads, the table of TTLs."""
+    plan = ask(lab, itf, target, size=bytes, pairs=pairs, repeats=repeats)
+    outcome = conclude(lab, measure_uplinks(lab, plan))
+    if not lab.host.dry:
+        report(outcome.as_json(), outcome.lines(), json)
+
+
 @lab_task(help=JSON)
 def status(lab: Lab, json: bool = False) -> None:
     """Tell what stands: every change made to this host, the uplinks, and the guest."""
@@ -248,18 +279,17 @@ def doctor(lab: Lab, json: bool = False) -> None:
         raise Exit(code=1)
 
 
-@lab_task(alone=True)
-def testbed_up(lab: Lab) -> None:
+@lab_task(alone=True, help={"interception": "Have the mobile ISP answer plain TCP itself, and pass MPTCP slower."})
+def testbed_up(lab: Lab, interception: bool = False) -> None:
     """Build the emulated internet: a lab host with uplinks wlp1s0 and wlan1, two ISPs, servers."""
-    session.testbed_up(lab)
+    session.testbed_up(with_options(lab, testbed={"interception": interception}))
     print("run commands on its lab host: invoke testbed-exec -- COMMAND")
 
 
 @lab_task()
 def testbed_exec(lab: Lab) -> None:
     """Run a command as if on the emulated lab host: testbed-exec -- COMMAND [ARGUMENT …]."""
-    command = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else ["bash"]
-    replace_process(session.exec_argv(lab, command), lab.host.dry)
+    replace_process(session.exec_argv(lab, list(command_line() or ("bash",))), lab.host.dry)
 
 
 @lab_task(alone=True)
@@ -275,6 +305,53 @@ def demo(lab: Lab, cold: bool = False, keep: bool = False, json: bool = False) -
     report(result.as_json(), result.lines(), json)
     if result.exit_code:
         raise Exit(code=result.exit_code)
+
+
+@lab_task(error_code=CAPTURE_FAILED, help={
+    "itf": "Interfaces to capture on, separated by commas; by default the uplinks that are set up.",
+    "filter": "Packets to capture, as pcap-filter(7) has it; by default all.",
+    "for_": "How long, such as 30s or 2m; by default until the command ends, or ^C.",
+    "guest": "Capture on the guest's interfaces too.",
+    "server": "Capture on the emulated internet's web servers too.",
+    "snaplen": "Octets to keep of each packet.",
+    "buffer": "MiB that the kernel may hold for each interface until they are written.",
+    "out": "The run's folder, new or empty; by default one named by the time, in the state folder.",
+    "keep": "Keep each interface's own capture and tcpdump's words beside the merged file.",
+    **JSON,
+})  # fmt: skip
+def capture(
+    lab: Lab, itf: str = "", filter: str = "", for_: str = "", guest: bool = False, server: bool = False,
+    snaplen: str = "128", buffer: str = "8", out: str = "", keep: bool = False, json: bool = False,
+) -> None:  # fmt: skip
+    """Capture on uplinks while a command runs: capture --itf A,B -- COMMAND [ARGUMENT …]; its exit code is ours."""
+    request = CaptureRequest(
+        split_list(itf), filter, duration(for_, "--for") if for_ else None, command_line(),
+        number(snaplen, "--snaplen"), number(buffer, "--buffer"), guest, server, Path(out) if out else None, keep,
+    )  # fmt: skip
+    captured = run_capture(lab, request, as_json=json)
+    if captured:
+        report(captured.as_json(), captured.lines(), json)
+        if captured.exit_code:
+            raise Exit(code=captured.exit_code)
+
+
+@lab_task(root=False, help={
+    "file": "Capture files, or folders of them, separated by commas; they are read together.",
+    "ip-offset": "Octets before the IP header, for a link layer that is not known; by default as the file says.",
+    **PLOTS, **JSON,
+})  # fmt: skip
+def mptcptrace(
+    lab: Lab, file: str, ip_offset: str = "", out: str = "", plot: str = "", format: str = "", connection: str = "",
+    interval: str = "1", points: str = "4000", relative: bool = False, replace: bool = False, json: bool = False,
+) -> None:  # fmt: skip
+    """List the MPTCP connections in capture files, and plot what went over each subflow when."""
+    wanted = read_wanted(
+        out, plot=plot, form=format, connection=connection, interval=interval, points=points, relative=relative,
+        replace=replace,
+    )  # fmt: skip
+    trace = read_trace(parse_files(file), lab.progress, link_header=parse_offset(ip_offset))
+    written = write_products(lab, trace, wanted)
+    report(as_json(trace) | written.as_json(), [*as_lines(trace), *written.lines()], json)
 
 
 @lab_task(root=False, help={"output": "The file to write.", **JSON})
@@ -328,6 +405,33 @@ def bench_proxy(lab: Lab, rounds: str = "0", seconds: str = "0", quick: bool = F
         raise Exit(code=summary.exit_code)
 
 
+@lab_task(alone=True, help={
+    "runs": "How often each network is measured; 20 tell whether the verdicts hold up.",
+    "box": "Only these, separated by commas: stripping, syn-dropping, intercepting, lossy, rate-limited, clean.",
+    **JSON,
+})  # fmt: skip
+def bench_neutrality(lab: Lab, runs: str = "20", box: str = "", json: bool = False) -> None:
+    """Judge emulated networks that are known to interfere, or not, and count how often the verdict is right."""
+    found = run_bench_neutrality(lab, runs=number(runs, "--runs"), boxes=boxes_named(box))
+    if lab.host.dry:
+        return
+    report(found.as_json(), found.lines(), json)
+    if found.exit_code:
+        raise Exit(code=found.exit_code)
+
+
+@lab_task(help={
+    "packets": "Of the capture that is made for it; 0: a million.",
+    "rounds": "Each of every program; 0: three.",
+    **JSON,
+})  # fmt: skip
+def bench_traces(lab: Lab, packets: str = "0", rounds: str = "0", json: bool = False) -> None:
+    """Measure how fast subflows are listed, beside tshark with the same capture."""
+    summary = run_bench_traces(lab, packets=number(packets, "--packets"), rounds=number(rounds, "--rounds"))
+    if not lab.host.dry:
+        report(summary.as_json(), summary.lines(), json)
+
+
 @lab_task(help={"fast": "Only what is quick and needs no guest.", "only": "Only tests that match this expression."})
 def test(lab: Lab, fast: bool = False, only: str = "") -> None:
     """Run the tests, linters and the import contract."""
@@ -354,6 +458,7 @@ namespace = Collection(
     run_socksifier,
     boot_socks,
     check_mptcp,
+    check_neutrality,
     status,
     clean,
     doctor,
@@ -361,11 +466,15 @@ namespace = Collection(
     testbed_exec,
     testbed_down,
     demo,
+    capture,
+    mptcptrace,
     build_dissector,
     install_dissector,
     fuzz,
     bench_codec,
     bench_proxy,
+    bench_neutrality,
+    bench_traces,
     test,
 )
 namespace.configure(defaults())

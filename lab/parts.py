@@ -58,13 +58,20 @@ def kernel_recipe(image: ImageSettings, kernel: KernelSettings) -> KernelRecipe:
     return KernelRecipe(parse_source(kernel.source, kernel.sha256 or None, kernel.ref or None), fragments)
 
 
-def with_options(lab: Lab, *, image: Mapping[str, Any] | None = None, kernel: Mapping[str, Any] | None = None) -> Lab:
+def with_options(
+    lab: Lab,
+    *,
+    image: Mapping[str, Any] | None = None,
+    kernel: Mapping[str, Any] | None = None,
+    testbed: Mapping[str, Any] | None = None,
+) -> Lab:
     """The same lab with those settings that were given as options; empty ones change nothing."""
     settings = lab.settings
     chosen = replace(
         settings,
         image=replace(settings.image, **_given(image or {})),
         kernel=replace(settings.kernel, **_given(kernel or {})),
+        testbed=replace(settings.testbed, **_given(testbed or {})),
     )
     return replace(lab, settings=chosen)
 

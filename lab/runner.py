@@ -102,19 +102,23 @@ class Runner:
     `read` and `probe` only look, and run in either case, since later decisions hang on their answer.
     """
 
-    def __init__(self, context: Context, *, prefix: tuple[str, ...] = ()) -> None:
-        """`prefix` goes before every command: `("sudo", "-n")`, or `("ip", "netns", "exec", NAME)`."""
+    def __init__(self, context: Context, *, prefix: tuple[str, ...] = (), by_shell: bool = False) -> None:
+        """`prefix` goes before every command: `("sudo", "-n")`, or `("ip", "netns", "exec", NAME)`.
+
+        With `by_shell` it takes the command as one word that a shell reads, as ssh does.
+        """
         context.config.runners.local = _TidyLocal
         self.context = context
         self.prefix = prefix
+        self._by_shell = by_shell
 
     @property
     def dry(self) -> bool:
         return bool(self.context.config.run.dry)
 
     def inside(self, *prefix: str) -> Runner:
-        """The same host, with every command run through `prefix`."""
-        return Runner(self.context, prefix=(*self.prefix, *prefix))
+        """The same host, with every command run through `prefix`: into a namespace, or over `ssh … USER@HOST`."""
+        return Runner(self.context, prefix=(*self.prefix, *prefix), by_shell=prefix[:1] == ("ssh",))
 
     def change(
         self,
@@ -153,8 +157,8 @@ class Runner:
 
     def _command(self, argv: tuple[Argument, ...], stdin: str | None, env: Mapping[str, str] | None) -> str:
         variables = [f"{name}={value}" for name, value in (env or {}).items()]
-        words = [*self.prefix, *(["env", *variables] if variables else []), *(str(word) for word in argv)]
-        command = shlex.join(words)
+        words = [*(["env", *variables] if variables else []), *(str(word) for word in argv)]
+        command = shlex.join([*self.prefix, *([shlex.join(words)] if self._by_shell else words)])
         if stdin is None:
             return command
         # A here-document rather than a pipe: it works the same over SSH, and --dry prints something to paste.

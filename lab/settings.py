@@ -85,6 +85,18 @@ class EmulationSettings:
     mobile_down: int = 24_000_000
     """Bit/s from the mobile ISP behind wlan1."""
     mobile_up: int = 8_000_000
+    interception: bool = False
+    """Whether the mobile ISP has a box that answers plain TCP itself, and passes MPTCP slower."""
+
+
+@dataclass(frozen=True, slots=True)
+class NeutralitySettings:
+    """What `check-neutrality` measures toward."""
+
+    targets: str = ""
+    """HOST:PORT, HOST:PORT/PATH, with =mptcp or =tcp when it is known what the server speaks; separated by commas."""
+    path: str = "/"
+    """Of a large file, on targets that name none; `{bytes}` in it is replaced by how much is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +107,7 @@ class Settings:
     kernel: KernelSettings = KernelSettings()
     guest: GuestSettings = GuestSettings()
     check: CheckSettings = CheckSettings()
+    neutrality: NeutralitySettings = NeutralitySettings()
     testbed: EmulationSettings = EmulationSettings()
     uri: str = EMBEDDED
     """libvirt's connection URI."""
@@ -133,6 +146,7 @@ SECTIONS = {
     "kernel": KernelSettings,
     "guest": GuestSettings,
     "check": CheckSettings,
+    "neutrality": NeutralitySettings,
     "testbed": EmulationSettings,
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import shlex
 import signal
 import sys
@@ -24,6 +25,8 @@ from lab.errors import BadInputError, MpsocksError
 
 Choice = TypeVar("Choice", bound=StrEnum)
 Body = Callable[..., Any]
+DURATION = re.compile(r"(?P<count>\d+(\.\d+)?) *(?P<unit>ms|s|m|h|)", re.ASCII)
+SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 # Here, since Invoke reads most of its configuration after it has imported the tasks, and before it runs one.
 tell_configuration_errors()
@@ -83,6 +86,14 @@ def amount(text: str, what: str) -> float:
         raise BadInputError(f"{what} is {text!r}", hint="give a number, such as 0.5") from None
 
 
+def duration(text: str, what: str) -> float:
+    """An option's value such as 30s, 2m, 1.5h or 500ms as seconds; a bare number is seconds."""
+    found = DURATION.fullmatch(text.strip())
+    if not found:
+        raise BadInputError(f"{what} is {text!r}", hint="give a duration, such as 500ms, 30s, 2m or 1h")
+    return float(found["count"]) * SECONDS[found["unit"]]
+
+
 def choice(text: str, choices: type[Choice], what: str) -> Choice:
     """An option's value as a member of an enum; `BadInputError` names the members."""
     try:
@@ -94,6 +105,11 @@ def choice(text: str, choices: type[Choice], what: str) -> Choice:
 def report(result: Any, lines: Iterable[str], as_json: bool) -> None:
     """Print a report: as JSON for machines, or line by line."""
     print(json.dumps(result, indent=2) if as_json else "\n".join(lines), flush=True)
+
+
+def command_line() -> tuple[str, ...]:
+    """What stands behind `--`: a command with its arguments, for a task that runs one."""
+    return tuple(sys.argv[sys.argv.index("--") + 1 :]) if "--" in sys.argv else ()
 
 
 def replace_process(argv: list[str], dry: bool) -> None:

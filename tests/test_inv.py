@@ -71,6 +71,7 @@ def ordinary_user(project: Project) -> None:
     project.program("sudo", SUDO)
 
 
+@pytest.mark.slow
 class TestFromAnyFolder:
     @pytest.mark.parametrize(
         ("arguments", "said"),
@@ -97,6 +98,7 @@ class TestFromAnyFolder:
 
 
 @pytest.mark.usefixtures("ordinary_user")
+@pytest.mark.slow
 class TestThroughSudo:
     VARIABLES = {
         "http_proxy": "http://proxy.example:3128",

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 LONGEST_FILE = 400
 
 # Longer files, each with the reason.
-LONGER_FILES: dict[str, str] = {}
+LONGER_FILES: dict[str, str] = {"tasks.py": "every task is in it, and no logic"}
 
 
 def run(*arguments: str) -> None:

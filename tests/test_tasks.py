@@ -42,6 +42,7 @@ NAMES = [
     "run-socks",
     "run-socksifier",
     "check-mptcp",
+    "check-neutrality",
     "boot-socks",
     "clean",
     "status",
@@ -50,11 +51,15 @@ NAMES = [
     "testbed-exec",
     "testbed-down",
     "demo",
+    "capture",
+    "mptcptrace",
     "build-dissector",
     "install-dissector",
     "fuzz",
     "bench-codec",
     "bench-proxy",
+    "bench-neutrality",
+    "bench-traces",
     "test",
 ]
 NAMESPACE = importlib.import_module("tasks").namespace
@@ -134,6 +139,7 @@ def pretend_built(folder: Path) -> None:
 
 UP = ("--itf", "wlp1s0,wlan1")
 PAGE = ("--page-url", "http://203.0.113.10/")  # no name, since nobody here would answer what it is
+TARGETS = ("--target", "203.0.113.10:80/file=mptcp", "--target", "203.0.113.138:80=tcp")
 DRY = [
     ("build-image",),
     ("install-vm-extra", "--json"),
@@ -162,6 +168,7 @@ DRY = [
     ("boot-socks", *UP, "--stock"),
     ("check-mptcp", *PAGE),
     ("check-mptcp", *PAGE, "--bulk-url", "http://203.0.113.11/bytes/20M", "--json"),
+    ("check-neutrality", "--itf", "wlan1", *TARGETS, "--bytes", "2M", "--json"),
     ("status",),
     ("status", "--json"),
     ("clean",),
@@ -170,11 +177,17 @@ DRY = [
     ("testbed-exec", "--", "ip", "address"),
     ("testbed-down",),
     ("demo",),
+    ("capture", *UP, "--filter", "tcp port 80", "--for", "30s", "--", "curl", "http://203.0.113.10/"),
+    ("capture", *UP, "--guest", "--server", "--json", "--keep"),
+    ("mptcptrace", "--file", "tests/captures/v1/v1_single.wlan.pcap"),
+    ("mptcptrace", "--file", "tests/captures/v1/v1_single.wlan.pcap", "--out", "/nowhere/plots", "--plot", "seq"),
     ("build-dissector",),
     ("install-dissector",),
     ("fuzz",),
     ("bench-codec",),
     ("bench-proxy",),
+    ("bench-neutrality", "--box", "stripping,clean"),
+    ("bench-traces",),
     ("test", "--fast"),
 ]
 
@@ -217,12 +230,37 @@ class TestDryRuns:
         ):
             assert command in printed
 
+    def test_what_check_neutrality_would_do_is_printed(self, world: World) -> None:
+        printed = world.invoke("--dry", "check-neutrality", "--itf", "wlan1", *TARGETS).out
+        for command in (
+            "table inet mpsocks_prober",
+            "sysctl -q -w net/mptcp/blackhole_timeout=0",
+            "sysctl -q -w net/ipv4/ip_default_ttl=10",
+            "mptcp_100MB.pcap",
+            "prober.pyz syns --source 10.66.6.2 --target 203.0.113.10 --port 80",
+            "prober.pyz syns --source 10.66.6.2 --target 203.0.113.138 --port 80",
+            "prober.pyz pairs --source 10.66.6.2 --target 203.0.113.10 --port 80",
+        ):
+            assert command in printed
+
+    def test_what_capture_would_do_is_printed(self, world: World) -> None:
+        printed = world.invoke("--dry", "capture", *UP, "--guest", "--filter", "tcp", "--for", "9s").out
+        for command in (
+            "wlp1s0.pcap tcp 128 8192",
+            "ssh -F none",
+            "(tcp) and not (tcp and host 10.66.6.1 and host 10.66.6.2 and (port 22 or port 2222))",
+            "sleep 9",
+            "# then wlp1s0.pcap, wlan1.pcap, guest.mptcp0.pcap are merged into",
+        ):
+            assert command in printed
+
     def test_a_tap_can_be_made_from_what_is_printed(self, world: World) -> None:
         printed = world.invoke("--dry", "configure-host-tap", "3").out
         world.host.change("sh", "-c", printed)
         assert world.host.probe("ip", "link", "show", "mptcp3").ok
 
 
+TRACE = ("mptcptrace", "--file", "tests/captures/v1/v1_single.wlan.pcap")
 BAD = [
     (("configure-host-tap", "9"), "there is no tap 9"),
     (("configure-host-tap", "one"), "n is 'one'"),
@@ -248,11 +286,41 @@ BAD = [
     (("check-mptcp",), "no uplink is set up"),
     (("check-mptcp", "--page-url", "mptcp.test"), "'mptcp.test' is not a URL"),
     (("check-mptcp", "--bulk-url", "http://[::1/"), "'http://[::1/' is not a URL"),
+    (("check-neutrality",), "0 targets are too few"),
+    (("check-neutrality", "--target", "mptcp.test"), "'mptcp.test' is not a target"),
+    (("check-neutrality", *TARGETS), "no uplink is set up"),
+    (("check-neutrality", *TARGETS, "--bytes", "much"), "--bytes is 'much'"),
+    (("check-neutrality", *TARGETS, "--bytes", "0"), "--bytes is 0"),
+    (("check-neutrality", *TARGETS, "--pairs", "2"), "--pairs is 2"),
+    (("check-neutrality", *TARGETS, "--repeats", "many"), "--repeats is 'many'"),
+    (("mptcptrace", "--file", "tests/captures/truth.json"), "is not a capture file that is understood"),
+    (("mptcptrace", "--file", "tests/captures"), "there is no capture in tests/captures"),
+    ((*TRACE, "--ip-offset", "-1"), "--ip-offset is '-1'"),
+    ((*TRACE, "--plot", "seq"), "there is no folder for the plots"),
+    ((*TRACE, "--out", "tests/captures"), "tests/captures has files in it"),
+    ((*TRACE, "--out", "nowhere", "--plot", "seq,ack"), "--plot is 'ack'"),
+    ((*TRACE, "--out", "nowhere", "--format", "gif"), "--format is 'gif'"),
+    ((*TRACE, "--out", "nowhere", "--interval", "soon"), "--interval is 'soon'"),
+    ((*TRACE, "--out", "nowhere", "--points", "1"), "--points is '1'"),
+    ((*TRACE, "--out", "nowhere", "--connection", "7"), "there is no MPTCP connection 7"),
     (("build-image", "--suite", "no suite"), "'no suite'"),
     (("build-image", "--snapshot", "yesterday"), "'yesterday' is not a snapshot date"),
     (("build-kernel", "--source", "nowhere"), "'nowhere'"),
     (("build-kernel", "--fragment", "missing.config"), "missing.config"),
+    (("bench-neutrality", "--runs", "0"), "--runs is 0"),
+    (("bench-neutrality", "--box", "clean,odd"), "--box is 'odd'"),
+    (("bench-traces", "--packets", "5"), "5 packets and 3 rounds are too few"),
     (("testbed-exec", "--", "true"), "there is no emulated internet"),
+    (("capture", "--itf", "wlp1s0,wlp2s0"), "this host has no interface 'wlp2s0'"),
+    (("capture",), "no interface was named"),
+    (("capture", *UP, "--filter", "tcp prot 80"), "tcpdump does not understand the filter 'tcp prot 80'"),
+    (("capture", *UP, "--for", "soon"), "--for is 'soon'"),
+    (("capture", *UP, "--snaplen", "0"), "--snaplen is 0"),
+    (("capture", *UP, "--buffer", "much"), "--buffer is 'much'"),
+    (("capture", *UP, "--out", "traces"), "traces is there already"),
+    (("capture", *UP, "--guest"), "no tap is set up"),
+    (("capture", *UP, "--server"), "there is no server to capture on"),
+    (("capture", *UP, "--", "no-such-command"), "there is no command 'no-such-command'"),
 ]
 
 
@@ -293,6 +361,7 @@ class TestBadInput:
 class TestHostTasks:
     """The tasks on the host's network, one by one, as the origin project has them."""
 
+    @pytest.mark.slow
     def test_they_make_and_take_back(self, world: World) -> None:
         before = network_state(world.host)
         for arguments in (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,13 +27,23 @@ def capturing(lab: Lab, interfaces: tuple[str, ...], folder: Path, expression: s
     lab.journal.undo(scope)  # what a task that was killed left behind
     lab.host.change("mkdir", "-p", "-m", "0700", folder)
     lab.host.change("rm", "-f", *(file for step in steps for file in (step.path, step.log)))
+    with running(lab, steps, scope):
+        yield [Path(step.path) for step in steps]
+
+
+@contextmanager
+def running(lab: Lab, steps: Sequence[Capture], scope: str) -> Iterator[None]:
+    """Let these captures run for as long as the block does: all listen before it begins, and nothing of it is lost.
+
+    They are journalled steps of `scope`; whatever else stands in that scope is ended with them.
+    """
     try:
         for step in steps:
             lab.journal.apply(step, scope)
         if not lab.host.dry:
             for step in steps:
-                _wait_until_listening(lab, step)
-        yield [Path(step.path) for step in steps]
+                _require_listening(lab, step)
+        yield
         if not lab.host.dry:
             time.sleep(DRAIN_SECONDS)  # the last packets are still on their way up from the kernel
     finally:
@@ -43,16 +53,9 @@ def capturing(lab: Lab, interfaces: tuple[str, ...], folder: Path, expression: s
         lab.journal.undo(scope)
 
 
-def _wait_until_listening(lab: Lab, step: Capture) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while "listening on" not in _log(lab, step):
-        if time.monotonic() > deadline or not step.stands(lab.host):
-            raise MpsocksError(
-                f"tcpdump does not capture on {step.interface}", why=_log(lab, step), hint="`invoke doctor`"
-            )
-        time.sleep(0.05)
-
-
-def _log(lab: Lab, step: Capture) -> str:
-    """What tcpdump has said so far; nothing while it has not made its file."""
-    return lab.host.probe("cat", step.log).stdout
+def _require_listening(lab: Lab, step: Capture) -> None:
+    if not step.is_listening(lab.host, START_SECONDS):
+        where = f" of {step.where}" if step.where else ""
+        raise MpsocksError(
+            f"tcpdump does not capture on {step.interface}{where}", why=step.said(lab.host), hint="`invoke doctor`"
+        )

@@ -18,7 +18,7 @@ from traces.capture import capturing
 from traces.counters import most_subflows, mptcp_counters
 from traces.fetch import Fetched, curl_argv, fetch, require_curl, sentence
 from traces.judgement import Observed, judge, not_resolved
-from traces.pcap import read_segments
+from traces.reading.rows import read_segments
 from traces.request import Request
 from traces.subflows import find_subflows
 from traces.verdict import Verdict, shares, widest_connection

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
 
-from traces.pcap import Segment
+from traces.reading.rows import Segment
 
 END_OF_OPTIONS, NO_OPERATION, MPTCP = 0, 1, 30
 

@@ -9,6 +9,7 @@ from lab.steps.base import Step
 from lab.steps.capture import Capture
 from lab.steps.domain import Domain
 from lab.steps.files import NewFile
+from lab.steps.mptcp import MptcpLimits
 from lab.steps.netns import NetworkNamespace
 from lab.steps.network import NftTable, Route, RoutingRule, Sysctl, Tap
 from lab.steps.ssh_forward import SshForward
@@ -16,6 +17,7 @@ from lab.steps.ssh_forward import SshForward
 __all__ = [
     "Capture",
     "Domain",
+    "MptcpLimits",
     "NetworkNamespace",
     "NewFile",
     "NftTable",
@@ -30,7 +32,10 @@ __all__ = [
 
 KINDS: dict[str, type[Step]] = {
     step.kind: step
-    for step in (Capture, Domain, NetworkNamespace, NewFile, NftTable, Route, RoutingRule, SshForward, Sysctl, Tap)
+    for step in (
+        *(Capture, Domain, MptcpLimits, NetworkNamespace, NewFile),
+        *(NftTable, Route, RoutingRule, SshForward, Sysctl, Tap),
+    )
 }
 
 

@@ -31,6 +31,8 @@ class Service(Enum):
     MPTCP_WEB = "mptcp-web"
     PLAIN_WEB = "plain-web"
     DNS = "dns"
+    RELAY = "relay"
+    """Answers in the servers' place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,36 @@ class Delay:
 
 
 @dataclass(frozen=True, slots=True)
+class Intercept:
+    """Answers plain TCP connections of the subscriber itself, and relays them. Those that ask for MPTCP pass."""
+
+    inside: str
+    """The device toward the subscriber."""
+    passing: Rate
+    """Of the connections that pass, toward the subscriber."""
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Turns every MPTCP option into padding."""
+
+
+@dataclass(frozen=True, slots=True)
+class DropSyns:
+    """Drops SYNs that ask for MPTCP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lose:
+    """Drops packets at random, whatever they are."""
+
+    permille: int
+
+
+Interference = Intercept | Strip | DropSyns | Lose
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """One end of a link: a veth device in a namespace."""
 
@@ -56,6 +88,8 @@ class Device:
     name: str
     addresses: tuple[Interface, ...]
     egress: Rate | Delay | None = None
+    single_frames: bool = False
+    """Sends every frame by itself, not in bursts that the next ones pass on (and lose) as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +131,8 @@ class Namespace:
     icmp_silent: bool = False
     """Lets no ICMP time-exceeded pass to the subscriber."""
     service: Service | None = None
+    interference: Interference | None = None
+    """What a router does to the traffic that it should only pass on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +153,8 @@ class Topology:
     """Namespace of the lab host."""
     box: str
     """Namespace of the router where the mobile ISP interferes."""
-    dns: Address
-    """The resolver that everyone uses."""
+    dns: Address | None
+    """The resolver that everyone uses; None when there are no names."""
     names: tuple[tuple[str, Address], ...]
     """What the DNS knows: a name and its address."""
 

@@ -6,7 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lab.templates import render
-from lab.testbed.model import Delay, Namespace, Rate, Role, Service, Topology
+from lab.testbed.model import (
+    Delay,
+    DropSyns,
+    Intercept,
+    Interference,
+    Lose,
+    Namespace,
+    Rate,
+    Role,
+    Service,
+    Strip,
+    Topology,
+)
 from lab.testbed.settings import INITIAL_TTL
 
 FRAME = 1514
@@ -16,7 +28,13 @@ MIN_QUEUE = 64 * 1024
 NETEM_PACKETS = 10_000
 MPTCP_LIMIT = 8
 
+BOX_TTL = 128
+RELAY_PORT = 8880
+PASSING_CLASS = "1:10"
+"""The class (tc-htb) of what passes an intercepting box; everything else has none, and no limit."""
+
 HERE = Path(__file__).parent
+BOXES = HERE / "box"
 
 
 def links_batch(topology: Topology) -> str:
@@ -35,11 +53,14 @@ def namespace_batch(topology: Topology, namespace: Namespace) -> str:
 
 def shapes_batch(topology: Topology, namespace: Namespace) -> str:
     """`tc -n NAMESPACE -batch`: the rates and delays of what leaves it; empty when there are none."""
-    return _lines(
+    shapes = [
         f"qdisc add dev {device.name} root {_qdisc(device.egress)}"
         for device in topology.devices_of(namespace.name)
         if device.egress is not None
-    )
+    ]
+    if isinstance(namespace.interference, Intercept):
+        shapes += _passing(namespace.interference)
+    return _lines(iter(shapes))
 
 
 def sysctls(namespace: Namespace) -> str:
@@ -56,6 +77,10 @@ def sysctls(namespace: Namespace) -> str:
         # Every probe is answered, however many there are. icmp_ratelimit = 0 would lift the limit per destination only,
         # and leave icmp_msgs_per_sec with its bursts of 50; a type outside the mask is under neither.
         values["net.ipv4.icmp_ratemask"] = 0
+    if isinstance(namespace.interference, Intercept):
+        # What the box answers itself is told by its TTL; toward the servers it must not speak MPTCP either.
+        values |= {"net.ipv4.ip_default_ttl": BOX_TTL, "net.mptcp.enabled": 0}
+        values |= {"net.ipv4.tcp_congestion_control": "reno"}
     if namespace.role is Role.SERVER:
         values |= {
             "net.mptcp.enabled": int(namespace.service is Service.MPTCP_WEB),
@@ -68,13 +93,27 @@ def sysctls(namespace: Namespace) -> str:
 
 
 def ruleset(namespace: Namespace) -> str:
-    """`nft -f`: address translation and silence about ICMP; empty when the namespace has neither."""
+    """`nft -f`: address translation, silence about ICMP, interference; empty when the namespace has none."""
     parts = []
     if namespace.nat_outside is not None:
         parts.append(render(HERE / "nat.nft.j2", outside=namespace.nat_outside))
     if namespace.icmp_silent:
         parts.append(render(HERE / "icmp-silence.nft.j2"))
+    if namespace.interference is not None:
+        parts.append(_box(namespace.interference))
     return "".join(parts)
+
+
+def _box(interference: Interference) -> str:
+    match interference:
+        case Intercept(inside=inside):
+            return render(BOXES / "intercept.nft.j2", inside=inside, port=RELAY_PORT, priority=PASSING_CLASS)
+        case Strip():
+            return render(BOXES / "strip.nft.j2")
+        case DropSyns():
+            return render(BOXES / "drop-syns.nft.j2")
+        case Lose(permille=permille):
+            return render(BOXES / "lose.nft.j2", permille=permille)
 
 
 def dnsmasq_configuration(topology: Topology) -> str:
@@ -86,12 +125,21 @@ def _namespace_commands(topology: Topology, namespace: Namespace) -> Iterator[st
     yield "link set dev lo up"
     for device in topology.devices_of(namespace.name):
         yield from (f"address add {address} dev {device.name}" for address in device.addresses)
+        if device.single_frames:
+            yield f"link set dev {device.name} gso_max_segs 1"
         yield f"link set dev {device.name} up"
     for route in namespace.routes:
         metric = f" metric {route.metric}" if route.metric is not None else ""
         yield f"route add {route.destination or 'default'} via {route.via} dev {route.device}{metric}"
     if namespace.service is Service.MPTCP_WEB:
         yield f"mptcp limits set subflows {MPTCP_LIMIT} add_addr_accepted {MPTCP_LIMIT}"
+
+
+def _passing(box: Intercept) -> Iterator[str]:
+    """A class for what passes the box. The class only sorts out, and the bucket within it limits."""
+    yield f"qdisc add dev {box.inside} root handle 1: htb"
+    yield f"class add dev {box.inside} parent 1: classid {PASSING_CLASS} htb rate 10gbit quantum 60000"
+    yield f"qdisc add dev {box.inside} parent {PASSING_CLASS} {_qdisc(box.passing)}"
 
 
 def _qdisc(shape: Rate | Delay) -> str:

@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from lab.errors import MpsocksError
 from lab.runner import Runner
 from lab.testbed.model import Namespace, Service, Topology
-from lab.testbed.render import dnsmasq_configuration
+from lab.testbed.render import RELAY_PORT, dnsmasq_configuration
 
 WEB_SOURCES = Path(__file__).with_name("web")
+RELAY = Path(__file__).parent / "box" / "relay.py"
 READY_SECONDS = 10.0
 POLL_SECONDS = 0.05
 LOG_LINES = 5
 
 
 def start_services(topology: Topology, runner: Runner, state: Path) -> None:
-    """Start every server's daemon and wait until each answers, by name, to the lab host."""
+    """Start every server's daemon and wait until each answers to the lab host, by name where there are names."""
     _install(topology, runner, state)
     for namespace in topology.namespaces:
         if namespace.service is not None:
             _start(namespace, runner, state)
     if runner.dry:
         return
-    for name in ("mptcp.test", "plain.test", "far.mptcp.test"):
-        _wait_for(name, topology, runner, state)
+    for host in _websites(topology):
+        _wait_for(host, topology, runner, state)
+
+
+def _websites(topology: Topology) -> Iterator[str]:
+    """Every web server's name, or its address when it has none."""
+    names = {address: name for name, address in topology.names} if topology.dns else {}
+    for namespace in topology.namespaces:
+        if namespace.service in (Service.MPTCP_WEB, Service.PLAIN_WEB):
+            address = next(topology.devices_of(namespace.name)).addresses[0].ip
+            yield names.get(address, str(address))
 
 
 def _install(topology: Topology, runner: Runner, state: Path) -> None:
@@ -34,7 +45,9 @@ def _install(topology: Topology, runner: Runner, state: Path) -> None:
     runner.change("mkdir", "-p", state / "web")
     for source in sorted(WEB_SOURCES.glob("*.py")):
         runner.change("tee", state / "web" / source.name, stdin=source.read_text())
-    runner.change("tee", state / "dnsmasq.conf", stdin=dnsmasq_configuration(topology))
+    runner.change("tee", state / RELAY.name, stdin=RELAY.read_text())
+    if topology.dns is not None:
+        runner.change("tee", state / "dnsmasq.conf", stdin=dnsmasq_configuration(topology))
 
 
 def _start(namespace: Namespace, runner: Runner, state: Path) -> None:
@@ -52,6 +65,8 @@ def _command(service: Service, state: Path) -> tuple[str, ...]:
             return ("python3", "-B", "-m", "web")
         case Service.PLAIN_WEB:
             return ("python3", "-B", "-m", "web", "--plain")
+        case Service.RELAY:
+            return ("python3", "-B", RELAY.name, "--port", str(RELAY_PORT))
         case Service.DNS:
             # An empty --pid-file: none is written, the namespace knows its processes.
             return ("dnsmasq", "--keep-in-foreground", f"--conf-file={state / 'dnsmasq.conf'}", "--pid-file=",

@@ -19,6 +19,8 @@ from lab.testbed.web.octets import Digests
 
 SCOPE = "testbed"
 WEB_SERVER = "mptcp.test"
+WEB_SERVERS = {WEB_SERVER: "mptcp", "far.mptcp.test": "mptcp", "plain.test": "tcp"}
+"""What each speaks."""
 BULK_OCTETS = 20_000_000
 
 
@@ -30,6 +32,7 @@ def testbed_settings(lab: Lab) -> TestbedSettings:
         prefix=chosen.prefix,
         fixed=replace(usual.fixed, down=chosen.fixed_down, up=chosen.fixed_up),
         mobile=replace(usual.mobile, down=chosen.mobile_down, up=chosen.mobile_up),
+        interception=chosen.interception,
     )
 
 
@@ -95,7 +98,7 @@ def inner_state(lab: Lab) -> Path:
 
 
 def inner_environment(lab: Lab) -> dict[str, str]:
-    """What a lab on the emulated lab host is told: a state of its own, and what to fetch for `check-mptcp`."""
+    """What a lab on the emulated lab host is told: a state of its own, and the servers for its checks."""
     server = f"http://{WEB_SERVER}"
     return {
         "INVOKE_MPSOCKS_STATE": str(inner_state(lab)),
@@ -103,6 +106,8 @@ def inner_environment(lab: Lab) -> dict[str, str]:
         "INVOKE_MPSOCKS_CHECK_PAGE_URL": f"{server}/",
         "INVOKE_MPSOCKS_CHECK_BULK_URL": f"{server}/bytes/{BULK_OCTETS}",
         "INVOKE_MPSOCKS_CHECK_BULK_SHA256": Digests().of_first(BULK_OCTETS),
+        "INVOKE_MPSOCKS_NEUTRALITY_TARGETS": ",".join(f"{name}:80={speaks}" for name, speaks in WEB_SERVERS.items()),
+        "INVOKE_MPSOCKS_NEUTRALITY_PATH": "/bytes/{bytes}",
         # The command finds `invoke` and what else this environment has.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
     }

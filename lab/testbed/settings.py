@@ -27,6 +27,16 @@ class IspSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class BoxSettings:
+    """The mobile ISP's line when its box interferes: as in the origin's traces, 8.6 and 3.0 MB/s of payload."""
+
+    line: int = 72_000_000
+    """Rate toward the subscriber, bit/s, which plain TCP has to itself."""
+    passing: int = 25_400_000
+    """Rate of the connections that the box lets pass, bit/s: those that ask for MPTCP."""
+
+
+@dataclass(frozen=True, slots=True)
 class TestbedSettings:
     """The whole emulated internet. `BadInputError` when it could not be built so."""
 
@@ -43,6 +53,7 @@ class TestbedSettings:
     """Routers beyond those, before the far server."""
     interception: bool = False
     """Whether the mobile ISP's box interferes."""
+    box: BoxSettings = field(default_factory=BoxSettings)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", self.prefix):

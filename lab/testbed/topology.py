@@ -7,7 +7,19 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface, IPv4Network
 from itertools import pairwise
 
-from lab.testbed.model import Address, Delay, Device, Link, Namespace, Rate, Role, Route, Service, Topology
+from lab.testbed.model import (
+    Address,
+    Delay,
+    Device,
+    Intercept,
+    Link,
+    Namespace,
+    Rate,
+    Role,
+    Route,
+    Service,
+    Topology,
+)
 from lab.testbed.routing import static_routes
 from lab.testbed.settings import BOX_ROUTER, IspSettings, TestbedSettings
 
@@ -75,6 +87,7 @@ class _Plan:
     def __init__(self, settings: TestbedSettings) -> None:
         self.prefix = settings.prefix
         self.interception = settings.interception
+        self.box = settings.box
         self.lab = f"{self.prefix}-lab"
         self.core = self._routers("core", settings.core_routers + settings.far_routers)
         self.fixed = _Isp(
@@ -102,8 +115,8 @@ class _Plan:
             beyond = (*isp.routers, self.core[0])[isp.translator + 1]
             for index, name in enumerate(isp.routers):
                 outside = self._toward(beyond) if index == isp.translator else None
-                silent = self.interception and isp is self.mobile and index == 0
-                yield Namespace(name, Role.ROUTER, nat_outside=outside, icmp_silent=silent)
+                router = Namespace(name, Role.ROUTER, nat_outside=outside)
+                yield self._interfering(router, index) if self.interception and isp is self.mobile else router
         yield from (Namespace(name, Role.ROUTER) for name in self.core)
         yield from (Namespace(server.namespace, Role.SERVER, service=server.service) for server in self.servers)
 
@@ -130,6 +143,16 @@ class _Plan:
                 if device.namespace in routers:
                     yield from ((f"{self._short(device.namespace)}.test", a.ip) for a in device.addresses)
 
+    def _interfering(self, router: Namespace, index: int) -> Namespace:
+        """The mobile ISP's router number `index`, with what it has to do with the interception."""
+        if index == 0:
+            return replace(router, icmp_silent=True)
+        if index == BOX_ROUTER - 1:
+            inside = self._toward(self.mobile.routers[index - 1])
+            box = Intercept(inside, passing=Rate(self.box.passing))
+            return replace(router, service=Service.RELAY, interference=box)
+        return router
+
     def _chain(self, routers: tuple[str, ...], network: IPv4Network) -> Iterator[Link]:
         """Links from router to router, each with a /31 (RFC 3021) of `network`."""
         for (left, right), pair in zip(pairwise(routers), network.subnets(new_prefix=31), strict=False):
@@ -143,7 +166,7 @@ class _Plan:
         fixed, mobile = self.fixed.routers, self.mobile.routers
         shapes: dict[tuple[str, str], Rate | Delay] = {
             (fixed[1], fixed[0]): Rate(self.fixed.settings.down),
-            (mobile[0], self.lab): Rate(self.mobile.settings.down),
+            (mobile[0], self.lab): Rate(self.box.line if self.interception else self.mobile.settings.down),
         }
         for isp in self.isps:
             first, second, third = (*isp.routers, self.core[0])[:3]

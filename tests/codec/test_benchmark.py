@@ -37,6 +37,7 @@ def test_times_are_held_against_their_targets() -> None:
     assert sum("MISSED" in line for line in found.lines()[1:-1]) == 2
 
 
+@pytest.mark.slow
 def test_a_benchmark_that_fails_shows_why(tmp_path: Path) -> None:
     with pytest.raises(MpsocksError, match="unrecognized arguments"):
         benchmark.measure(tmp_path / "benchmark.json", ("--benchmark-nonsense",), Progress())

@@ -99,6 +99,7 @@ def test_the_older_suite_needs_no_pin_for_its_own_dante(
     assert "Pin:" not in printed
 
 
+@pytest.mark.slow
 def test_a_suite_that_does_not_exist_is_refused_and_leaves_no_image(
     recipe: ImageRecipe, cache: Cache, tmp_path: Path
 ) -> None:

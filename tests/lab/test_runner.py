@@ -42,6 +42,17 @@ class TestArguments:
     def test_also_through_a_prefix(self, here: Runner) -> None:
         assert arguments_seen(here.inside("env", "-u", "NOTHING").inside("nice", "-n", "0"), *NASTY) == NASTY
 
+    def test_also_over_ssh_where_a_shell_reads_them_once_more(
+        self, here: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A stand-in does with its words what ssh does: joins them with blanks, for the shell of the other side."""
+        (tmp_path / "ssh").write_text('#!/bin/sh\nshift\nexec sh -c "$*"\n')
+        (tmp_path / "ssh").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        there = here.inside("ssh", "root@guest")
+        assert arguments_seen(there, *NASTY) == NASTY
+        assert there.change("sh", "-c", "cat; echo $WORD", stdin="it's\n", env={"WORD": "$HOME"}) == "it's\n$HOME\n"
+
     @settings(max_examples=25, deadline=None)
     @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0\x1e"), max_size=12), max_size=6))
     def test_any_text_arrives_as_it_is(self, words: list[str]) -> None:

@@ -14,8 +14,9 @@ from invoke.config import Config
 from invoke.context import Context
 
 from lab.context import Lab
+from lab.errors import BadInputError
 from lab.settings import defaults
-from lab.tasking import lab_task
+from lab.tasking import duration, lab_task
 
 ROOT = Path(__file__).parent.parent.parent
 ENDINGS = (signal.SIGTERM, signal.SIGHUP)
@@ -61,6 +62,7 @@ class TestSignals:
         assert told_to_end(context) == "went on"
 
 
+@pytest.mark.slow
 class TestConfiguration:
     """What Invoke cannot read, it raises outside of any task."""
 
@@ -114,3 +116,20 @@ class TestConfiguration:
         assert ended.returncode == 1
         assert ended.stderr.startswith("error: the folder /proc/x/mpsocks/")
         assert "XDG_CACHE_HOME" in ended.stderr
+
+
+class TestDurations:
+    @pytest.mark.parametrize(
+        ("text", "seconds"),
+        [("30s", 30), ("2m", 120), ("1.5h", 5400), ("500ms", 0.5), ("7", 7), ("0.25", 0.25), (" 3 s ", 3), ("0s", 0)],
+    )
+    def test_they_are_seconds(self, text: str, seconds: float) -> None:
+        assert duration(text, "--for") == seconds
+
+    @pytest.mark.parametrize(
+        "text", ["", "s", "-1s", "1d", "1m30s", "1e3s", "nan", "inf", "٣s", ".5s", "1.s", "30 seconds"]
+    )
+    def test_anything_else_is_refused_with_an_example(self, text: str) -> None:
+        with pytest.raises(BadInputError, match="--for is ") as refused:
+            duration(text, "--for")
+        assert "30s" in refused.value.hint

@@ -28,7 +28,7 @@ from tests.proxy.waiting import eventually
 from tests.ssh_server import ECHO_STATUS, SshServer
 from tests.website import CONTENT, OCTETS, TOLD, Website
 from traces.capture import capturing
-from traces.pcap import read_segments
+from traces.reading.rows import read_segments
 from traces.subflows import Subflow, find_subflows
 
 pytestmark = [pytest.mark.vm, pytest.mark.netns]

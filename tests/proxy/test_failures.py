@@ -91,6 +91,7 @@ def is_let_in(proxy: RunningProxy, password: bytes) -> bool:
         return receive_exactly(sock, 2)[1] == 0
 
 
+@pytest.mark.slow
 def test_every_worker_refuses_who_has_failed_at_any(tmp_path: Path) -> None:
     users = users_file(tmp_path, {"alice": Hash.of(b"correct horse")})
     with RunningProxy(

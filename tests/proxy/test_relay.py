@@ -169,6 +169,7 @@ def test_what_came_before_a_reset_arrives(proxy: RunningProxy) -> None:
         assert (line["down"], line["end"]) == (len(answer), "remote reset")
 
 
+@pytest.mark.slow
 def test_without_a_pipe_to_be_had_bulk_arrives_and_ends() -> None:
     """Slow readers hold all the pipes that 64 descriptors allow; another client copies instead, to the end."""
     content = os.urandom(300_000)
@@ -249,6 +250,7 @@ def test_a_server_that_speaks_first_is_heard_behind_the_reply(proxy: RunningProx
         assert t.early + receive_all(t.socket) == b"220 ready"
 
 
+@pytest.mark.slow
 def test_slow_readers_hold_up_the_server_and_cost_no_memory() -> None:
     """The proxy keeps a buffer or a pipe for each, and reads no more: so the server cannot send any more either. When
     they read on, they have all that it had sent."""

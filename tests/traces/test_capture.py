@@ -16,7 +16,7 @@ from tests.conftest import lab_on, namespace_name
 from tests.lab.host_state import wait_until
 from tests.lab.testbed.inside import open_socket, processes
 from traces.capture import capturing
-from traces.pcap import read_segments
+from traces.reading.rows import read_segments
 
 pytestmark = pytest.mark.netns
 

@@ -27,9 +27,9 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = BACKLOG
 
-    def __init__(self, host: str, port: int, *, mptcp: bool) -> None:
+    def __init__(self, host: str, port: int, *, mptcp: bool, handler: type[Handler] | None = None) -> None:
         """`OSError` when the address is taken, or when the kernel has no MPTCP."""
-        super().__init__((host, port), Handler, bind_and_activate=False)
+        super().__init__((host, port), handler or Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP if mptcp else 0)
         try:
@@ -106,7 +106,10 @@ class Handler(BaseHTTPRequestHandler):
             self._head(HTTPStatus.PARTIAL_CONTENT, stop - start, headers)
         if self.command == "GET":
             for piece in pieces(start, stop):
-                self.connection.sendall(piece)
+                self._send(piece)
+
+    def _send(self, octets: memoryview) -> None:
+        self.connection.sendall(octets)
 
     def _wanted(self, count: int) -> tuple[int, int]:
         """Start and end of the single range that was asked for (RFC 9110, 14.1.2); any other form is ignored."""

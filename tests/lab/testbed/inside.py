@@ -79,11 +79,11 @@ def fetch(stream: socket.socket, path: str, method: str = "GET", **headers: str)
         return Answer(response.status, response.headers, response.read())
 
 
-def syn_ack_ttl(namespace: str, device: str, server: object) -> int:
+def syn_ack_ttl(namespace: str, device: str, server: object, *, mptcp: bool = False) -> int:
     """The TTL with which the server's SYN-ACK arrives at the device, read off the wire."""
     with open_socket(namespace, socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_IP)) as wire:
         wire.bind((device, ETH_P_IP))
-        connect(namespace, server, uplink=device).close()
+        connect(namespace, server, uplink=device, mptcp=mptcp).close()
         while True:
             packet, sender = wire.recvfrom(2048)
             flags = packet[(packet[0] & 15) * 4 + 13]

@@ -1,0 +1,113 @@
+"""Timed downloads over plain TCP and over MPTCP with one subflow, in an order that cancels drifts."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lab.testbed.web.connection import IPPROTO_MPTCP, inspect
+from traces.neutrality.model import Transfer
+from traces.neutrality.prober.packets import Address
+
+CHUNK = 1 << 18
+LONGEST_HEAD = 1 << 16
+FAILURES = 2
+"""After so many in a row of one kind no more are tried: on such a path every further one would fail as slowly."""
+ABBA = (False, True, True, False)
+"""Plain, MPTCP, MPTCP, plain: what grows or falls with time meets both alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """What is fetched from where, within which bounds."""
+
+    source: Address
+    target: tuple[Address, int]
+    host: str
+    """For the Host field."""
+    path: str
+    octets: int
+    """At most so many of the body are taken."""
+    seconds: float
+    """No download takes longer."""
+    patience: float
+    """Seconds within which the server must answer."""
+
+
+def pairs(download: Download, count: int) -> Iterator[tuple[Transfer, Transfer]]:
+    """`count` pairs, plain TCP first in each, whichever was first in time. Fewer when the downloads fail."""
+    failed = {False: 0, True: 0}
+    for number in range(count):
+        order = ABBA[:2] if number % 2 == 0 else ABBA[2:]
+        made = {multipath: fetch(download, multipath=multipath) for multipath in order}
+        yield made[False], made[True]
+        failed = {kind: 0 if made[kind].complete else failed[kind] + 1 for kind in failed}
+        if max(failed.values()) >= FAILURES:
+            return
+
+
+def fetch(download: Download, *, multipath: bool) -> Transfer:
+    """One download. What fails or takes too long is an incomplete transfer, not an error."""
+    deadline = time.monotonic() + download.seconds
+    family = socket.AF_INET if download.source.version == 4 else socket.AF_INET6
+    agreed, octets, seconds, complete = False, 0, 0.0, False
+    try:
+        # One that asked for MPTCP on a kernel without it could not even be tried, and that is an OSError, too.
+        with socket.socket(family, socket.SOCK_STREAM, IPPROTO_MPTCP if multipath else 0) as stream:
+            stream.settimeout(download.patience)
+            stream.bind((str(download.source), 0))
+            stream.connect((str(download.target[0]), download.target[1]))
+            started = time.monotonic()
+            stream.sendall(_request(download))
+            octets = _skip_head(stream, deadline)
+            agreed = inspect(stream).mptcp
+            octets, complete = _take(stream, download.octets, octets, deadline)
+            seconds = time.monotonic() - started
+    except OSError:
+        complete = False
+    return Transfer(multipath, agreed, octets, seconds, complete)
+
+
+def _request(download: Download) -> bytes:
+    """Of a file that is longer only the beginning is asked for (RFC 9110 section 14.2)."""
+    fields = (
+        f"GET {download.path} HTTP/1.1",
+        f"Host: {download.host}",
+        f"Range: bytes=0-{download.octets - 1}",
+        "Accept-Encoding: identity",
+        "Connection: close",
+    )
+    return "".join(f"{field}\r\n" for field in (*fields, "")).encode()
+
+
+def _skip_head(stream: socket.socket, deadline: float) -> int:
+    """How many octets of the body came along with the head. `OSError` when there is none, or it tells of an error."""
+    head = b""
+    while b"\r\n\r\n" not in head:
+        piece = _receive(stream, deadline)
+        if not piece or len(head) > LONGEST_HEAD:
+            raise ConnectionError("the server's answer ended within its head")
+        head += piece
+    if head.split(b" ", 2)[1][:1] != b"2":
+        raise ConnectionError(head.split(b"\r\n")[0].decode(errors="replace"))
+    return len(head) - head.index(b"\r\n\r\n") - 4
+
+
+def _take(stream: socket.socket, wanted: int, got: int, deadline: float) -> tuple[int, bool]:
+    """Octets of the body that came, and whether those are all that were wanted."""
+    while got < wanted:
+        piece = _receive(stream, deadline)
+        if not piece:
+            break
+        got += len(piece)
+    return got, got >= wanted
+
+
+def _receive(stream: socket.socket, deadline: float) -> bytes:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    stream.settimeout(left)
+    return stream.recv(CHUNK)
