@@ -24,7 +24,7 @@ from lab.parts import guest_image, guest_kernel, with_options
 from lab.plan import tap_plan, tap_plans
 from lab.settings import defaults, split_list
 from lab.standing import status as read_status
-from lab.tasking import amount, choice, command_line, duration, lab_task, number, replace_process, report
+from lab.tasking import amount, choice, command_line, conclude, duration, lab_task, number, replace_process, report
 from lab.testbed import session
 from tests.codec.benchmark import run_bench
 from tests.codec.fuzz.campaign import run_fuzz
@@ -41,7 +41,7 @@ from traces.mptcp.form import as_json, as_lines
 from traces.neutrality.asking import ask
 from traces.neutrality.bench import boxes_named, run_bench_neutrality
 from traces.neutrality.check import check_neutrality as measure_uplinks
-from traces.neutrality.outcome import conclude
+from traces.neutrality.outcome import judge_all
 from traces.products.wanted import OPTIONS as PLOTS
 from traces.products.wanted import read_wanted
 from traces.products.write import write_products
@@ -233,9 +233,7 @@ def check_mptcp(lab: Lab, page_url: str = "", bulk_url: str = "", bulk_sha256: s
         rehearse(lab, request)
         return
     verdict = check(lab, request)
-    report(verdict.as_json(), verdict.lines(), json)
-    if verdict.exit_code:
-        raise Exit(code=verdict.exit_code)
+    conclude(verdict, json)
 
 
 @lab_task(alone=True, iterable=["target"], help={
@@ -252,7 +250,7 @@ def check_neutrality(
 ) -> None:  # fmt: skip
     """Tell what each uplink does to MPTCP: SYNs of four kinds over all TTLs, paired downloads, the table of TTLs."""
     plan = ask(lab, itf, target, size=bytes, pairs=pairs, repeats=repeats)
-    outcome = conclude(lab, measure_uplinks(lab, plan))
+    outcome = judge_all(lab, measure_uplinks(lab, plan))
     if not lab.host.dry:
         report(outcome.as_json(), outcome.lines(), json)
 
@@ -302,9 +300,7 @@ def testbed_down(lab: Lab) -> None:
 def demo(lab: Lab, cold: bool = False, keep: bool = False, json: bool = False) -> None:
     """Show it all in the emulated internet: build, boot, check MPTCP over two uplinks, clean up."""
     result = run_demo(lab, cold=cold, keep=keep)
-    report(result.as_json(), result.lines(), json)
-    if result.exit_code:
-        raise Exit(code=result.exit_code)
+    conclude(result, json)
 
 
 @lab_task(error_code=CAPTURE_FAILED, help={
@@ -330,9 +326,7 @@ def capture(
     )  # fmt: skip
     captured = run_capture(lab, request, as_json=json)
     if captured:
-        report(captured.as_json(), captured.lines(), json)
-        if captured.exit_code:
-            raise Exit(code=captured.exit_code)
+        conclude(captured, json)
 
 
 @lab_task(root=False, help={
@@ -374,11 +368,8 @@ def install_dissector(lab: Lab, json: bool = False) -> None:
 def fuzz(lab: Lab, minutes: str = "10", json: bool = False) -> None:
     """Look for input that the codec cannot bear, guided by coverage; stops at the first finding."""
     campaign = run_fuzz(lab, amount(minutes, "--minutes"))
-    if lab.host.dry:
-        return
-    report(campaign.as_json(), campaign.lines(), json)
-    if campaign.exit_code:
-        raise Exit(code=campaign.exit_code)
+    if not lab.host.dry:
+        conclude(campaign, json)
 
 
 @lab_task(root=False, help=JSON)
@@ -398,11 +389,8 @@ def bench_codec(lab: Lab, json: bool = False) -> None:
 def bench_proxy(lab: Lab, rounds: str = "0", seconds: str = "0", quick: bool = False, json: bool = False) -> None:
     """Measure the proxy beside dante and microsocks, in one run."""
     summary = run_bench_proxy(lab, rounds=number(rounds, "--rounds"), seconds=amount(seconds, "--seconds"), quick=quick)
-    if lab.host.dry:
-        return
-    report(summary.as_json(), summary.lines(), json)
-    if summary.exit_code:
-        raise Exit(code=summary.exit_code)
+    if not lab.host.dry:
+        conclude(summary, json)
 
 
 @lab_task(alone=True, help={
@@ -413,11 +401,8 @@ def bench_proxy(lab: Lab, rounds: str = "0", seconds: str = "0", quick: bool = F
 def bench_neutrality(lab: Lab, runs: str = "20", box: str = "", json: bool = False) -> None:
     """Judge emulated networks that are known to interfere, or not, and count how often the verdict is right."""
     found = run_bench_neutrality(lab, runs=number(runs, "--runs"), boxes=boxes_named(box))
-    if lab.host.dry:
-        return
-    report(found.as_json(), found.lines(), json)
-    if found.exit_code:
-        raise Exit(code=found.exit_code)
+    if not lab.host.dry:
+        conclude(found, json)
 
 
 @lab_task(help={

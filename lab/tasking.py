@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from enum import StrEnum
 from types import FrameType
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from invoke.context import Context
 from invoke.exceptions import Exit
@@ -105,6 +105,22 @@ def choice(text: str, choices: type[Choice], what: str) -> Choice:
 def report(result: Any, lines: Iterable[str], as_json: bool) -> None:
     """Print a report: as JSON for machines, or line by line."""
     print(json.dumps(result, indent=2) if as_json else "\n".join(lines), flush=True)
+
+
+class Outcome(Protocol):
+    """What came of a task that can end badly without an error."""
+
+    @property
+    def exit_code(self) -> int: ...
+    def as_json(self) -> Any: ...
+    def lines(self) -> Iterable[str]: ...
+
+
+def conclude(outcome: Outcome, as_json: bool) -> None:
+    """Report what came of a task, and end with its exit code."""
+    report(outcome.as_json(), outcome.lines(), as_json)
+    if outcome.exit_code:
+        raise Exit(code=outcome.exit_code)
 
 
 def command_line() -> tuple[str, ...]:

@@ -7,28 +7,19 @@ asked about counts as well when its SYN never asked for MPTCP.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
 
+from traces.mptcp.keys import HASHES, token
+from traces.mptcp.options import Subtype
 from traces.reading.rows import Segment
 
 END_OF_OPTIONS, NO_OPERATION, MPTCP = 0, 1, 30
 
 VERSION_BITS = 0x0F  # of the third octet of MP_CAPABLE
-TOKEN_HASHES = {0: hashlib.sha1, 1: hashlib.sha256}  # by version: RFC 6824 and RFC 8684, section 3.2 of both
 
 Endpoint = tuple[IPv4Address | IPv6Address, int]
-
-
-class Subtype(IntEnum):
-    """MPTCP option subtypes (RFC 8684, section 8.1)."""
-
-    MP_CAPABLE = 0
-    MP_JOIN = 1
-    DSS = 2
 
 
 @dataclass(slots=True)
@@ -82,7 +73,7 @@ def mptcp_options(options: bytes) -> Iterable[tuple[int, bytes]]:
 
 def server_token(key: bytes, version: int = 1) -> str:
     """The token of a connection whose server has `key` (8 octets), as 8 hex digits."""
-    return TOKEN_HASHES[version](key).hexdigest()[:8]
+    return f"{token(key, version):08x}"
 
 
 def find_subflows(uplink: str, segments: Iterable[Segment], servers: Collection[Endpoint] = ()) -> list[Subflow]:
@@ -116,7 +107,7 @@ def _answer(subflow: Subflow, syn_ack: Segment) -> None:
     for subtype, option in mptcp_options(syn_ack.options):
         version = option[2] & VERSION_BITS
         # With another version than it asked for a client has no key to go on with: it falls back.
-        same = version == subflow.version and version in TOKEN_HASHES
+        same = version == subflow.version and version in HASHES
         if subtype == Subtype.MP_CAPABLE and same and len(option) >= 12:
             subflow.agreed, subflow.token = True, server_token(option[4:12], version)
         if subtype == Subtype.MP_JOIN and subflow.joins:

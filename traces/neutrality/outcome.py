@@ -35,7 +35,7 @@ class Outcome:
         ]
 
 
-def conclude(lab: Lab, measurements: Sequence[Measurement]) -> Outcome:
+def judge_all(lab: Lab, measurements: Sequence[Measurement]) -> Outcome:
     """Judge the measurements, and write each report into the uplink's folder."""
     judged = []
     for measurement in () if lab.host.dry else measurements:

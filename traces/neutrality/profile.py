@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from statistics import median
 
 from traces.neutrality.model import Answer, Arm, Probe, Reply, Target
+from traces.neutrality.prober.packets import END_OF_OPTIONS, MPTCP, NO_OPERATION
 
 INITIAL_TTLS = (64, 128, 255)
 """With which systems send."""
-MP_CAPABLE_KIND = 30
-PADDING_KINDS = {0, 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,5 +150,5 @@ def _sweep(ttl: int, answers: list[Answer]) -> Sweep:
 
 
 def _fingerprint(reply: Reply) -> Fingerprint:
-    options = tuple(kind for kind in reply.options if kind not in {*PADDING_KINDS, MP_CAPABLE_KIND})
+    options = tuple(kind for kind in reply.options if kind not in {END_OF_OPTIONS, NO_OPERATION, MPTCP})
     return Fingerprint(reply.window, reply.scale, reply.mss, options, reply.timestamps)

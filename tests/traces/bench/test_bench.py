@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -43,8 +42,6 @@ def test_the_listing_has_the_subflows_and_no_more(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_everything_is_measured_with_few_packets(tmp_path: Path) -> None:
-    if shutil.which("tshark") is None:
-        pytest.skip("no tshark")
     found = measure(tmp_path / "c.pcap", 2000, 1, Progress())
     assert [one.contender for one in found.measurements] == list(CONTENDERS)
     assert all(one.seconds > 0 and one.megabytes > 1 for one in found.measurements)
