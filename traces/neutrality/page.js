@@ -2,7 +2,11 @@
 
 // Draws the plots of every target, in the order of the page.
 
-const CONFIG = {responsive: true, displaylogo: false, scrollZoom: false, modeBarButtonsToRemove: ["select2d", "lasso2d"]};
+const CONFIG = {
+  responsive: true, displaylogo: false, scrollZoom: false,
+  // By name, since among Plotly's own choice is one that opens its maker's site.
+  modeBarButtons: [["toImage"], ["zoom2d", "pan2d"], ["zoomIn2d", "zoomOut2d", "resetScale2d"]],
+};
 const charts = JSON.parse(document.getElementById("charts").textContent);
 
 document.querySelectorAll("section").forEach((section, target) => {

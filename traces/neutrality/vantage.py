@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class Vantage:
     ) -> list[Any]:
         """What the prober reports of `task`, line by line, within `seconds`; `tell` hears how many there are."""
         words = [word for name, value in options.items() for word in _words(name, value)]
-        lines = iter(range(1, 1_000_000))
+        lines = count(1)
         printed = self.runner.change(
             *self.command, task, "--source", str(self.source), *words,
             timeout=seconds, on_line=lambda _: tell(next(lines)),
