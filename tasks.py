@@ -33,7 +33,9 @@ from tests.run import run_tests
 from tests.traces.bench.run import run_bench_traces
 from traces.capturing.request import Request as CaptureRequest
 from traces.capturing.run import CAPTURE_FAILED, run_capture
-from traces.check import check, rehearse
+from traces.checking.check import check, rehearse
+from traces.checking.request import make_request
+from traces.checking.verdict import ERROR_CODE
 from traces.demo import run_demo
 from traces.dissector import build_dissector as render_dissector
 from traces.dissector import install_dissector as add_dissector
@@ -45,9 +47,7 @@ from traces.neutrality.outcome import judge_all
 from traces.products.wanted import OPTIONS as PLOTS
 from traces.products.wanted import read_wanted
 from traces.products.write import write_products
-from traces.request import make_request
 from traces.summary import parse_files, parse_offset, read_trace
-from traces.verdict import ERROR_CODE
 
 JSON = {"json": "Print the report as JSON."}
 N = {"n": "Number of the tap and guest interface, 0 to 7."}

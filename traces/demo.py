@@ -13,7 +13,7 @@ from lab.errors import MpsocksError
 from lab.parts import guest_image, guest_kernel
 from lab.runner import Completed
 from lab.testbed import session
-from traces.verdict import EXIT_CODES
+from traces.checking.verdict import EXIT_CODES
 
 UPLINKS = "wlp1s0,wlan1"
 ROOT = Path(__file__).parent.parent

@@ -27,9 +27,9 @@ from tests.proxy.namespaces import socket_in
 from tests.proxy.waiting import eventually
 from tests.ssh_server import ECHO_STATUS, SshServer
 from tests.website import CONTENT, OCTETS, TOLD, Website
-from traces.capture import capturing
+from traces.capturing.capture import capturing
+from traces.checking.subflows import Subflow, find_subflows
 from traces.reading.rows import read_segments
-from traces.subflows import Subflow, find_subflows
 
 pytestmark = [pytest.mark.vm, pytest.mark.netns]
 

@@ -7,7 +7,7 @@ import shutil
 
 from lab.context import Lab
 from lab.errors import BadInputError
-from traces.capture import running
+from traces.capturing.capture import running
 from traces.capturing.finishing import MERGED, finish
 from traces.capturing.folder import make_run_folder
 from traces.capturing.guest_machine import log_out

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lab.context import Lab
 from lab.steps import Capture
-from traces.capture import running
+from traces.capturing.capture import running
 from traces.capturing.request import Request
 from traces.capturing.sources import Source, machines_of
 from traces.capturing.waiting import Ending, run, wait

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab.context import Lab
 from lab.steps.capture import Capture
-from traces.capture import SNAP_LENGTH, running
+from traces.capturing.capture import SNAP_LENGTH, running
 from traces.neutrality.measuring import START_SECONDS, Aim, Tell, download_options
 from traces.neutrality.model import TableRow
 from traces.neutrality.table import LINES, Line, read_row

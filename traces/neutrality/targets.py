@@ -11,8 +11,8 @@ from ipaddress import ip_address
 from lab.errors import BadInputError, MpsocksError
 from lab.runner import Runner
 from lab.settings import NeutralitySettings, split_list
-from traces.fetch import Target as Named
-from traces.fetch import resolve
+from traces.checking.fetch import Target as Named
+from traces.checking.fetch import resolve
 from traces.neutrality.measuring import Aim
 
 FORM = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s/=:\[\]]+):(?P<port>\d{1,5})(?P<path>/[^\s=]*)?(=(?P<known>\w+))?")

@@ -6,10 +6,10 @@ import dataclasses
 import hashlib
 from ipaddress import ip_address
 
-from traces.counters import Counters
-from traces.fetch import Fetched
-from traces.judgement import Observed
-from traces.subflows import Subflow
+from traces.checking.counters import Counters
+from traces.checking.fetch import Fetched
+from traces.checking.judgement import Observed
+from traces.checking.subflows import Subflow
 
 YAY = "Yay, you are MPTCP-capable! You can now rest in peace."
 NAY = "Nay, Nay, Nay, your have to install MPTCP."

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from traces.counters import Counters
-from traces.fetch import Fetched, sentence
-from traces.subflows import Subflow
-from traces.verdict import Finding, Outcome, UplinkShare, shares, widest_connection
+from traces.checking.counters import Counters
+from traces.checking.fetch import Fetched, sentence
+from traces.checking.subflows import Subflow
+from traces.checking.verdict import Finding, Outcome, UplinkShare, shares, widest_connection
 
 SENTENCE = "the server says MPTCP"
 # Less may have been through before a subflow over a slow uplink joined.

@@ -6,12 +6,12 @@ import hashlib
 
 import pytest
 
-from tests.traces.observations import BULK, BULK_FLOWS, DIGEST, NAY, PAGE_FLOW, UPLINKS, flow, seen
-from traces.counters import Counters
-from traces.fetch import Fetched
-from traces.judgement import Observed, judge, not_resolved
-from traces.subflows import Subflow
-from traces.verdict import Finding, Outcome, Verdict
+from tests.traces.checking.observations import BULK, BULK_FLOWS, DIGEST, NAY, PAGE_FLOW, UPLINKS, flow, seen
+from traces.checking.counters import Counters
+from traces.checking.fetch import Fetched
+from traces.checking.judgement import Observed, judge, not_resolved
+from traces.checking.subflows import Subflow
+from traces.checking.verdict import Finding, Outcome, Verdict
 
 SENTENCE = "the server says MPTCP"
 AGREED = "MP_CAPABLE is agreed"

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.traces.conftest import capture, further_capture
+from traces.checking.subflows import Subflow, find_subflows, mptcp_options, server_token
 from traces.mptcp.options import Subtype
 from traces.reading.rows import ACK, SYN, Segment, read_segments
-from traces.subflows import Subflow, find_subflows, mptcp_options, server_token
 
 CLIENT, SERVER = (ip_address("192.168.1.21"), 40000), (ip_address("198.51.100.8"), 80)
 TWO = ("v1/v1_two_subflows.wlan.pcap", "v1/v1_two_subflows.tether.pcap")

@@ -15,8 +15,8 @@ from lab.runner import Runner
 from lab.steps import Route
 from tests.conftest import lab_on, namespace_name
 from tests.lab.host_state import network_state
-from traces.check import rehearse
-from traces.request import make_request
+from traces.checking.check import rehearse
+from traces.checking.request import make_request
 
 pytestmark = pytest.mark.netns
 

@@ -12,7 +12,7 @@ from lab.runner import Runner
 from tests.conftest import namespace_name
 from tests.lab.host_state import wait_until
 from tests.lab.testbed.inside import open_socket
-from traces.counters import Counters, most_subflows, mptcp_counters, parse_nstat, parse_ss
+from traces.checking.counters import Counters, most_subflows, mptcp_counters, parse_nstat, parse_ss
 
 IPPROTO_MPTCP = 262
 

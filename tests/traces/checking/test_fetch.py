@@ -18,7 +18,7 @@ import pytest
 from lab.errors import BadInputError
 from lab.runner import Runner
 from tests.conftest import namespace_name
-from traces.fetch import Address, Target, curl_argv, fetch, parse_target, resolve, sentence
+from traces.checking.fetch import Address, Target, curl_argv, fetch, parse_target, resolve, sentence
 
 BODY = b"Yay, you are MPTCP-capable! You can now rest in peace.\n"
 PATIENCE = 20

@@ -13,8 +13,8 @@ from lab.host_network import configure_tap
 from lab.plan import TapPlan, tap_plan, tap_plans
 from lab.runner import Runner
 from tests.conftest import lab_on
-from traces.fetch import Target
-from traces.request import Request, make_request
+from traces.checking.fetch import Target
+from traces.checking.request import Request, make_request
 
 V4, OTHER_V4, V6 = (ip_address(text) for text in ("203.0.113.10", "203.0.113.11", "2001:db8::10"))
 PAGE = Target("http://mptcp.test/", "mptcp.test", 80, (V4, V6))

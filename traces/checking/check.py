@@ -14,14 +14,14 @@ from pathlib import Path
 from guest.connection import Guest, guest
 from lab.context import Lab
 from lab.steps import Route
-from traces.capture import capturing
-from traces.counters import most_subflows, mptcp_counters
-from traces.fetch import Fetched, curl_argv, fetch, require_curl, sentence
-from traces.judgement import Observed, judge, not_resolved
+from traces.capturing.capture import capturing
+from traces.checking.counters import most_subflows, mptcp_counters
+from traces.checking.fetch import Fetched, curl_argv, fetch, require_curl, sentence
+from traces.checking.judgement import Observed, judge, not_resolved
+from traces.checking.request import Request
+from traces.checking.subflows import find_subflows
+from traces.checking.verdict import Verdict, shares, widest_connection
 from traces.reading.rows import read_segments
-from traces.request import Request
-from traces.subflows import find_subflows
-from traces.verdict import Verdict, shares, widest_connection
 
 SCOPE = "check"
 SOCKS, ROUTED = "socks", "routed"

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from tests.traces.observations import BULK_FLOWS, DIGEST, PAGE_FLOW, UPLINKS, YAY, flow, seen
-from traces.judgement import judge
-from traces.verdict import ERROR_CODE, EXIT_CODES, Finding, Outcome, Verdict, shares, widest_connection
+from tests.traces.checking.observations import BULK_FLOWS, DIGEST, PAGE_FLOW, UPLINKS, YAY, flow, seen
+from traces.checking.judgement import judge
+from traces.checking.verdict import ERROR_CODE, EXIT_CODES, Finding, Outcome, Verdict, shares, widest_connection
 
 
 class TestVerdict:

@@ -15,7 +15,7 @@ from lab.steps.capture import Capture
 from tests.conftest import lab_on, namespace_name
 from tests.lab.host_state import wait_until
 from tests.lab.testbed.inside import open_socket, processes
-from traces.capture import capturing
+from traces.capturing.capture import capturing
 from traces.reading.rows import read_segments
 
 pytestmark = pytest.mark.netns

@@ -11,8 +11,8 @@ from lab.errors import MpsocksError
 from lab.plan import TapPlan, tap_plan
 from lab.runner import Runner
 from lab.standing import standing_uplinks
-from traces.fetch import Address, Target, parse_target, resolve
-from traces.subflows import Endpoint
+from traces.checking.fetch import Address, Target, parse_target, resolve
+from traces.checking.subflows import Endpoint
 
 
 @dataclass(frozen=True, slots=True)

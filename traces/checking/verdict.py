@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from traces.subflows import Subflow
+from traces.checking.subflows import Subflow
 
 
 class Outcome(StrEnum):

@@ -1,0 +1,1 @@
+"""`check-mptcp`: whether connections through the guest really are MPTCP, over every uplink."""
