@@ -22,18 +22,17 @@ BLOCK = 1 << 18
 """Integers that are hashed at once: what that takes in between stays small."""
 
 
-def drop_copies(captured: Captured) -> None:
+def drop_copies(table: Captured) -> None:
     """Leave each packet once. Direction 0 has to be that of who opened the connection."""
-    alike = _likeness(captured)
+    alike = _likeness(table)
     ordered = np.sort(alike)
     several = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     if not len(several):
         return
-    table = captured.table
     at = np.minimum(np.searchsorted(several, alike), len(several) - 1)
     rows = np.flatnonzero(several[at] == alike)
     alike = alike[rows]
-    anonymous = (captured.identification[rows] == 0) & (captured.timestamp[rows] == 0)
+    anonymous = (table.identification[rows] == 0) & (table.timestamp[rows] == 0)
     alike[anonymous] += _times_seen(alike[anonymous], table, rows[anonymous])
     keeps = np.ones(len(table), bool)
     keeps[rows] = False
@@ -42,32 +41,31 @@ def drop_copies(captured: Captured) -> None:
         some = some if direction == 0 else some[::-1]
         _, first = np.unique(alike[some], return_index=True)
         keeps[rows[some[first]]] = True
-    captured.keep(np.flatnonzero(keeps))
+    table.keep(np.flatnonzero(keeps))
 
 
-def _likeness(captured: Captured) -> UInt64:
+def _likeness(table: Captured) -> UInt64:
     """A hash of what copies have in common."""
-    mixed = np.empty(len(captured.table), np.uint64)
+    mixed = np.empty(len(table), np.uint64)
     for begin in range(0, len(mixed), BLOCK):
-        mixed[begin : begin + BLOCK] = _of_headers(captured, slice(begin, begin + BLOCK))
-    for begin in range(0, len(captured.dss.row), BLOCK):
+        mixed[begin : begin + BLOCK] = _of_headers(table, slice(begin, begin + BLOCK))
+    for begin in range(0, len(table.dss.row), BLOCK):
         part = slice(begin, begin + BLOCK)
-        np.bitwise_xor.at(mixed, captured.dss.row[part], _of_signals(captured.dss, part))
-    for option in captured.table.options:
+        np.bitwise_xor.at(mixed, table.dss.row[part], _of_signals(table.dss, part))
+    for option in table.options:
         mixed[option.row] ^= np.uint64(hash((option.subtype, option.octets)) & 0xFFFF_FFFF_FFFF_FFFF)
     return mixed
 
 
-def _of_headers(captured: Captured, part: slice) -> UInt64:
-    table = captured.table
+def _of_headers(table: Captured, part: slice) -> UInt64:
 
     def wide(column: NDArray[Any]) -> UInt64:
         return column[part].astype(np.uint64)
 
     ends = wide(table.flow) << np.uint64(1) | wide(table.direction)
-    numbers = wide(captured.sequence) << np.uint64(32) | wide(captured.acknowledgement)
+    numbers = wide(table.sequence) << np.uint64(32) | wide(table.acknowledgement)
     size = wide(table.payload) << np.uint64(24) | wide(table.window) << np.uint64(8) | wide(table.flags)
-    marks = wide(captured.timestamp) << np.uint64(16) | wide(captured.identification)
+    marks = wide(table.timestamp) << np.uint64(16) | wide(table.identification)
     mixed = ends
     with np.errstate(over="ignore"):
         for column, factor in zip((numbers, size, marks, ends), _FACTORS, strict=True):

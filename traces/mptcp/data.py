@@ -82,7 +82,7 @@ class Chunks:
 def read_acks(dss: Dss, streams: Streams) -> Acks:
     """The data acknowledgements in DSS options."""
     stream = streams.of(dss.row)
-    chosen = np.flatnonzero((dss.flags & ACK > 0) & (stream >= 0))
+    chosen = _where((dss.flags & ACK > 0) & (stream >= 0))
     stream = stream[chosen] ^ 1
     positions = widened(dss.ack[chosen], dss.flags[chosen] & LONG_ACK > 0, stream, streams.initial)
     return Acks(dss.row[chosen], stream, positions)
@@ -91,7 +91,7 @@ def read_acks(dss: Dss, streams: Streams) -> Acks:
 def read_maps(flows: Flows, dss: Dss, streams: Streams, implied: Maps) -> Maps:
     """The mappings in DSS options, and those `implied` by MP_CAPABLE with data."""
     stream = streams.of(dss.row)
-    chosen = np.flatnonzero((dss.flags & MAPPING > 0) & (stream >= 0))
+    chosen = _where((dss.flags & MAPPING > 0) & (stream >= 0))
     row, stream = dss.row[chosen], stream[chosen]
     near = flows.position[row]
     found = Maps(
@@ -105,6 +105,11 @@ def read_maps(flows: Flows, dss: Dss, streams: Streams, implied: Maps) -> Maps:
         return found
     order = np.argsort(np.concatenate((found.row, implied.row)), kind="stable")
     return Maps(*(np.concatenate((getattr(found, name), getattr(implied, name)))[order] for name in Maps.__slots__))
+
+
+def _where(chosen: Bool) -> Int64 | slice:
+    """What to index columns with; where all is chosen, as is usual for acknowledgements, nothing is copied."""
+    return slice(None) if chosen.all() else np.flatnonzero(chosen)
 
 
 def lay_out(flows: Flows, streams: Streams, maps: Maps) -> Chunks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -54,24 +54,23 @@ class Flows:
     warnings: tuple[str, ...]
 
 
-def find_flows(captured: Captured) -> tuple[Flows, Dss]:
+def find_flows(table: Captured) -> tuple[Flows, Dss]:
     """Give each segment its TCP connection; also what Data Sequence Signals the segments carry."""
-    starts, warnings = _starts(captured)
-    flow, flows = _numbered(captured, starts)
-    direction = captured.table.direction
+    starts, warnings = _starts(table)
+    flow, flows = _numbered(table, starts)
     if flows:
-        direction = direction ^ np.array([one.opener for one in flows], np.uint8)[flow]
-    captured.table = replace(captured.table, flow=flow, direction=direction)
-    drop_copies(captured)
-    recut = drop_recut(captured)
+        table.direction = table.direction ^ np.array([one.opener for one in flows], np.uint8)[flow]
+    table.flow = flow
+    drop_copies(table)
+    recut = drop_recut(table)
     warnings += [
         f"{flows[number]}: two places saw its data in different segments; those of one count" for number in recut
     ]
-    _read_syns(captured, flows)
-    _read_third(captured, flows)
-    warnings += _missing_handshakes(captured.table, flows)
-    position, acknowledged = positions(captured, [number for one in flows for number in one.isn])
-    return Flows(captured.table, tuple(flows), position, acknowledged, tuple(warnings)), captured.dss
+    _read_syns(table, flows)
+    _read_third(table, flows)
+    warnings += _missing_handshakes(table, flows)
+    position, acknowledged = positions(table, [number for one in flows for number in one.isn])
+    return Flows(table.as_table(), tuple(flows), position, acknowledged, tuple(warnings)), table.dss
 
 
 def _missing_handshakes(table: Table, flows: list[Flow]) -> list[str]:
@@ -96,15 +95,14 @@ class _Start:
     opener: int
 
 
-def _starts(captured: Captured) -> tuple[dict[int, list[_Start]], list[str]]:
+def _starts(table: Captured) -> tuple[dict[int, list[_Start]], list[str]]:
     """By pair of endpoints, the connections between them as SYNs and SYN-ACKs show them."""
-    table = captured.table
     starts: dict[int, list[_Start]] = {}
     seen: set[tuple[int, int, int]] = set()
     warnings = []
     for row in np.flatnonzero((table.flags & (SYN | RST)) == SYN):
         is_answer, sender = bool(table.flags[row] & ACK), int(table.direction[row])
-        isn = (int(captured.acknowledgement[row]) - 1) & 0xFFFF_FFFF if is_answer else int(captured.sequence[row])
+        isn = (int(table.acknowledgement[row]) - 1) & 0xFFFF_FFFF if is_answer else int(table.sequence[row])
         pair, opener = int(table.flow[row]), 1 - sender if is_answer else sender
         known = starts.setdefault(pair, [])
         if (pair, isn, opener) in seen or (is_answer and known and _acknowledges_data(known[-1], isn)):
@@ -112,7 +110,7 @@ def _starts(captured: Captured) -> tuple[dict[int, list[_Start]], list[str]]:
         seen.add((pair, isn, opener))
         known.append(_Start(int(row), isn, opener))
         if len(known) > 1:
-            one, other = captured.pairs[pair]
+            one, other = table.pairs[pair]
             warnings.append(f"{one} and {other} are used again, for connection {len(known)} between them")
     return starts, warnings
 
@@ -122,24 +120,23 @@ def _acknowledges_data(start: _Start, isn: int) -> bool:
     return (isn - start.isn) & 0xFFFF_FFFF < MOST_IN_SYN
 
 
-def _numbered(captured: Captured, starts: dict[int, list[_Start]]) -> tuple[Int32, list[Flow]]:
+def _numbered(table: Captured, starts: dict[int, list[_Start]]) -> tuple[Int32, list[Flow]]:
     """The connection of each segment, counted in the order in which they begin."""
-    table = captured.table
-    order, bounds = grouped(table.flow, len(captured.pairs))
+    order, bounds = grouped(table.flow, len(table.pairs))
     flow = np.empty(len(table), np.int32)
     hints = _openers_by_options(table)
     flows: list[Flow] = []
-    for pair, ends in enumerate(captured.pairs):
+    for pair, ends in enumerate(table.pairs):
         rows = order[bounds[pair] : bounds[pair + 1]]
         if not len(rows):
             continue
         known = starts.get(pair, [])
-        if not known or not _fits(captured, int(rows[0]), known[0]):
+        if not known or not _fits(table, int(rows[0]), known[0]):
             opener = hints.get(pair, _opener_by_port(ends))
             flow[rows] = len(flows)
             flows.append(Flow(*_ordered(ends, opener), opener, opener_is_known=pair in hints))
         begins = np.searchsorted(rows, [start.row for start in known])
-        if known and _fits(captured, int(rows[0]), known[0]):
+        if known and _fits(table, int(rows[0]), known[0]):
             begins[0] = 0
         for start, some in zip(known, np.split(rows, begins)[1:], strict=True):
             flow[some] = len(flows)
@@ -155,12 +152,12 @@ def _in_order_of_time(flow: Int32, flows: list[Flow]) -> tuple[Int32, list[Flow]
     return place[flow], [flows[number] for number in order]
 
 
-def _fits(captured: Captured, row: int, start: _Start) -> bool:
+def _fits(table: Captured, row: int, start: _Start) -> bool:
     """Whether a segment, though it may come before the SYN, is of the connection that begins there."""
     if row >= start.row:
         return True
-    sent_by_opener = captured.table.direction[row] == start.opener
-    number = captured.sequence[row] if sent_by_opener else captured.acknowledgement[row]
+    sent_by_opener = table.direction[row] == start.opener
+    number = table.sequence[row] if sent_by_opener else table.acknowledgement[row]
     return (int(number) - start.isn) & 0xFFFF_FFFF < NEAR
 
 
@@ -187,29 +184,27 @@ def _is_third(option: Option) -> bool:
     return (option.subtype == Subtype.MP_CAPABLE and size >= 20) or (option.subtype == Subtype.MP_JOIN and size == 24)
 
 
-def _read_syns(captured: Captured, flows: list[Flow]) -> None:
-    table = captured.table
+def _read_syns(table: Captured, flows: list[Flow]) -> None:
     for row, octets in sorted(table.syn_options.items()):
         if table.flags[row] & RST:
             continue
         flow, direction = flows[table.flow[row]], int(table.direction[row])
         if table.flags[row] & ACK:
             flow.syn_acks.append(row)
-            flow.isn[1] = int(captured.sequence[row]) if flow.isn[1] is None else flow.isn[1]
+            flow.isn[1] = int(table.sequence[row]) if flow.isn[1] is None else flow.isn[1]
         else:
             flow.syns.append(row)
         # Without the option there is no scaling; 14 is the most (RFC 7323 section 2.3).
         flow.scale[direction] = min(int.from_bytes(find_option(octets, WINDOW_SCALE)[:1], "big"), 14)
 
 
-def _read_third(captured: Captured, flows: list[Flow]) -> None:
+def _read_third(table: Captured, flows: list[Flow]) -> None:
     """Where SYN or SYN-ACK is missing, the third segment of the handshake tells the initial sequence numbers."""
-    table = captured.table
     for option in table.options:
         row = option.row
         flow = flows[table.flow[row]]
         bare = table.payload[row] == 0 and not table.flags[row] & (SYN | FIN | RST)
         if _is_third(option) and bare and table.direction[row] == 0:
-            for side, number in ((0, captured.sequence[row]), (1, captured.acknowledgement[row])):
+            for side, number in ((0, table.sequence[row]), (1, table.acknowledgement[row])):
                 if flow.isn[side] is None:
                     flow.isn[side] = (int(number) - 1) & 0xFFFF_FFFF

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from traces.mptcp.checksum import payload_sums
 from traces.mptcp.growing import Growing
 from traces.mptcp.options import TIMESTAMPS, Dss, Option, Subtype, find_option, other_options, parse_dss
-from traces.mptcp.table import DSS_COLUMNS, HEADER_COLUMNS, TABLE_COLUMNS, Captured, Endpoint, Table
+from traces.mptcp.table import DSS_COLUMNS, HEADER_COLUMNS, TABLE_COLUMNS, Captured, Endpoint
 from traces.reading.segments import Int32, Int64, Segments, UInt8, UInt16, UInt64
 
 LONGEST_WITH_CHECKSUM = 24
@@ -25,8 +25,7 @@ class Gatherer:
     """Takes pieces one after the other, and keeps of each what the table needs."""
 
     def __init__(self) -> None:
-        self._columns = _empty(TABLE_COLUMNS)
-        self._header = _empty(HEADER_COLUMNS)
+        self._columns = _empty(TABLE_COLUMNS | HEADER_COLUMNS)
         self._dss = _empty(DSS_COLUMNS)
         self._options: list[Option] = []
         self._syn_options: dict[int, bytes] = {}
@@ -56,7 +55,7 @@ class Gatherer:
             "flow": flow, "direction": direction, "flags": piece.flags.astype(np.uint8), "timestamp": timestamp,
             "tap": np.uint32(piece.file << 16) | piece.interface.astype(np.uint32), "sums": sums, "whole": whole,
         }  # fmt: skip
-        for name, column in (self._columns | self._header).items():
+        for name, column in self._columns.items():
             column.append(made[name] if name in made else getattr(piece, name))
         for name, column in self._dss.items():
             column.append(dss.row + self._rows if name == "row" else getattr(dss, name))
@@ -85,15 +84,12 @@ class Gatherer:
     def captured(self) -> Captured:
         """All pieces together, sorted by time; no more can be added."""
         captured = Captured(
-            table=Table(
-                **_whole(self._columns), options=tuple(self._options), syn_options=self._syn_options,
-                malformed=np.concatenate([np.zeros(0, np.int64), *self._malformed]),
-            ),
-            **_whole(self._header), dss=Dss(**_whole(self._dss)), pairs=tuple(self._pairs),
+            **_whole(self._columns), dss=Dss(**_whole(self._dss)), pairs=tuple(self._pairs),
+            options=tuple(self._options), syn_options=self._syn_options,
+            malformed=np.concatenate([np.zeros(0, np.int64), *self._malformed]),
         )  # fmt: skip
-        time = captured.table.time
-        if np.any(time[1:] < time[:-1]):
-            captured.keep(np.argsort(time, kind="stable"))
+        if np.any(captured.time[1:] < captured.time[:-1]):
+            captured.keep(np.argsort(captured.time, kind="stable"))
         return captured
 
 

@@ -38,41 +38,40 @@ def unwrapped(values: UInt32, begins: Int64, bases: UInt32) -> Int64:
     return np.cumsum(steps, out=steps)
 
 
-def positions(captured: Captured, isns: Sequence[int | None]) -> tuple[Int64, Int64]:
+def positions(table: Captured, isns: Sequence[int | None]) -> tuple[Int64, Int64]:
     """Sequence and acknowledgement numbers since the initial one; -1 where nothing is acknowledged.
 
     `isns` has two for each flow, that of direction 0 first.
     """
-    table = captured.table
     side = table.flow * 2 + table.direction
     order, begins = grouped(side, len(isns))
     bases = np.array([number or 0 for number in isns], np.uint32)
     missing = np.array([number is None for number in isns], bool)
     first = order[begins[:-1][missing & (np.diff(begins) > 0)]]
     # The first octet that is seen counts as the first one.
-    bases[side[first]] = captured.sequence[first] - np.uint32(1)
-    _bases_by_acknowledgements(captured, side, missing & (np.diff(begins) == 0), bases)
+    bases[side[first]] = table.sequence[first] - np.uint32(1)
+    _bases_by_acknowledgements(table, side, missing & (np.diff(begins) == 0), bases)
     position = np.empty(len(table), np.int64)
-    position[order] = unwrapped(captured.sequence[order], begins, bases)
+    position[order] = unwrapped(table.sequence[order], begins, bases)
     order = order[table.flags[order] & ACK > 0]
     begins = np.concatenate(([0], np.cumsum(np.bincount(side[order], minlength=len(isns)))))
     others = bases.reshape(-1, 2)[:, ::-1].ravel()
     acknowledged = np.full(len(table), -1, np.int64)
-    acknowledged[order] = unwrapped(captured.acknowledgement[order], begins, others)
+    acknowledged[order] = unwrapped(table.acknowledgement[order], begins, others)
     if missing.any():
-        shift = _shift_by_mappings(captured.dss, side, position, missing)
+        shift = _shift_by_mappings(table.dss, side, position, missing)
         position -= shift[side]
         acknowledged[order] -= shift[side[order] ^ 1]
     return position, acknowledged
 
 
-def _bases_by_acknowledgements(captured: Captured, side: Int32, unseen: NDArray[np.bool_], bases: UInt32) -> None:
-    """Where a side sent nothing that was captured, what the other acknowledges first counts as its first octet."""
+def _bases_by_acknowledgements(table: Captured, side: Int32, unseen: NDArray[np.bool_], bases: UInt32) -> None:
+    """Where a side sent nothing that was table, what the other acknowledges first counts as its first octet."""
     if not unseen.any():
         return
-    rows = np.flatnonzero((captured.table.flags & ACK > 0) & unseen[side ^ 1])
+    rows = np.flatnonzero((table.flags & ACK > 0) & unseen[side ^ 1])
     sides, first = np.unique(side[rows] ^ 1, return_index=True)
-    bases[sides] = captured.acknowledgement[rows[first]] - np.uint32(1)
+    bases[sides] = table.acknowledgement[rows[first]] - np.uint32(1)
 
 
 def _shift_by_mappings(dss: Dss, side: Int32, position: Int64, missing: NDArray[np.bool_]) -> Int64:

@@ -49,7 +49,7 @@ LENGTHS: dict[int, frozenset[int]] = {
 """Octets that an option of a subtype can have, in either version; those of a DSS follow from its flags."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Dss:
     """Data Sequence Signals. Arrays of equal length, in the order of the segments."""
 

@@ -13,9 +13,8 @@ from traces.mptcp.table import Captured
 from traces.reading.segments import Int64
 
 
-def drop_recut(captured: Captured) -> list[int]:
+def drop_recut(table: Captured) -> list[int]:
     """Leave out what another place has in other segments, and tell the flows where that was so."""
-    table = captured.table
     rows = np.flatnonzero(table.payload > 0)
     side = table.flow[rows] * 2 + table.direction[rows]
     place = table.tap[rows].astype(np.int64) << 8 | table.hop_limit[rows]
@@ -28,22 +27,22 @@ def drop_recut(captured: Captured) -> list[int]:
     drops: list[Int64] = []
     for number in np.flatnonzero(differs):
         at = some[order[begins[number] : begins[number + 1]]]
-        drops += _repeated_elsewhere(captured, rows[at], place[at])
+        drops += _repeated_elsewhere(table, rows[at], place[at])
     if not drops:
         return []
     gone = np.concatenate(drops)
     keeps = np.ones(len(table), bool)
     keeps[gone] = False
     found = sorted({int(flow) for flow in table.flow[gone]})
-    captured.keep(np.flatnonzero(keeps))
+    table.keep(np.flatnonzero(keeps))
     return found
 
 
-def _repeated_elsewhere(captured: Captured, rows: Int64, place: Int64) -> list[Int64]:
+def _repeated_elsewhere(table: Captured, rows: Int64, place: Int64) -> list[Int64]:
     """Of the segments of one side those to drop: the place that saw most octets keeps its own."""
-    numbers = captured.sequence[rows]
+    numbers = table.sequence[rows]
     start = unwrapped(numbers, np.array([0, len(rows)]), numbers[:1])
-    end = start + captured.table.payload[rows]
+    end = start + table.payload[rows]
     unions = {int(one): _union(start[place == one], end[place == one]) for one in np.unique(place)}
     main = max(unions, key=lambda one: int((unions[one][1] - unions[one][0]).sum()))
     begins, ends = unions[main]

@@ -92,9 +92,11 @@ def widened(raw: UInt64, long: Bool, stream: Int64, initial: UInt64) -> Int64:
     order, begins = grouped(stream, len(initial))
     counted = unwrapped(raw[order].astype(np.uint32), begins, initial.astype(np.uint32))
     exact, sound = exact[order], sound[order]
+    exact -= counted
     # What 64-bit numbers say beyond 32 bits holds for the short ones after them.
-    last = np.maximum.accumulate(np.where(sound, np.arange(len(raw)), -1))
-    off = np.where(last >= np.repeat(begins[:-1], np.diff(begins)), (exact - counted)[last], 0)
-    positions = np.empty(len(raw), np.int64)
-    positions[order] = np.where(sound, exact, counted + off)
+    last = np.maximum.accumulate(np.where(sound, np.arange(len(raw), dtype=np.int32), np.int32(-1)))
+    said = last >= np.repeat(begins[:-1].astype(np.int32), np.diff(begins))
+    counted[said] += exact[last[said]]
+    positions = exact
+    positions[order] = counted
     return positions

@@ -33,7 +33,7 @@ class Endpoint:
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Table:
     """Segments in the order of time. Each array has one entry for each segment."""
 
@@ -64,10 +64,9 @@ class Table:
 
 
 @dataclass(slots=True, eq=False)
-class Captured:
-    """A table while TCP connections are looked for in it, and what nobody asks for after that."""
+class Captured(Table):
+    """The same while TCP connections are looked for, with what nobody asks for after that."""
 
-    table: Table
     sequence: UInt32
     acknowledgement: UInt32
     identification: UInt16
@@ -76,28 +75,27 @@ class Captured:
     pairs: tuple[tuple[Endpoint, Endpoint], ...]
 
     def keep(self, rows: Int64) -> None:
-        """Leave these segments, in this order; options follow them. In place, so that not all is there twice."""
-        place = np.full(len(self.table), -1, np.int32)
-        place[rows] = np.arange(len(rows))
-        self.table = _moved(self.table, rows, place)
-        for name in HEADER_COLUMNS:
+        """Leave these segments, in this order; options follow them. Column by column: not all is there twice."""
+        place = np.full(len(self), -1, np.int32)
+        place[rows] = np.arange(len(rows), dtype=np.int32)
+        for name in (*TABLE_COLUMNS, *HEADER_COLUMNS):
             setattr(self, name, getattr(self, name)[rows])
         row = place[self.dss.row]
         kept = np.flatnonzero(row >= 0)
         kept = kept[np.argsort(row[kept], kind="stable")]
-        self.dss = replace(Dss(**{name: getattr(self.dss, name)[kept] for name in DSS_COLUMNS}), row=row[kept])
+        self.dss.row = row
+        for name in DSS_COLUMNS:
+            setattr(self.dss, name, getattr(self.dss, name)[kept])
+        options = [replace(option, row=int(place[option.row])) for option in self.options if place[option.row] >= 0]
+        self.options = tuple(sorted(options, key=lambda option: option.row))
+        syns = self.syn_options.items()
+        self.syn_options = {int(place[row]): octets for row, octets in syns if place[row] >= 0}
+        malformed = place[self.malformed].astype(np.int64)
+        self.malformed = np.sort(malformed[malformed >= 0])
 
-
-def _moved(table: Table, rows: Int64, place: Int32) -> Table:
-    """The table with these rows; `place` says where each row goes, -1 where it goes nowhere."""
-    options = [replace(option, row=int(place[option.row])) for option in table.options if place[option.row] >= 0]
-    malformed = place[table.malformed].astype(np.int64)
-    return Table(
-        **{name: getattr(table, name)[rows] for name in TABLE_COLUMNS},
-        options=tuple(sorted(options, key=lambda option: option.row)),
-        syn_options={int(place[row]): octets for row, octets in table.syn_options.items() if place[row] >= 0},
-        malformed=np.sort(malformed[malformed >= 0]),
-    )
+    def as_table(self) -> Table:
+        """What remains when the connections are found."""
+        return Table(**{name: getattr(self, name) for name in Table.__slots__})
 
 
 TABLE_COLUMNS: dict[str, type[np.generic]] = {
