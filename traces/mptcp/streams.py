@@ -39,13 +39,14 @@ class Streams:
     """Index of each flow within its connection."""
     turned: Int64
     """1 for a flow that the connection's server opened, else 0."""
+    by_side: Int64
+    """The stream of the data from who opened a flow, then from the other; -1 for plain TCP. Shape (flows * 2)."""
     table: Table
 
     def of(self, rows: Integers) -> Int64:
         """The stream of the data in each of these segments; -1 outside of MPTCP."""
-        flow = self.table.flow[rows]
-        connection = self.connection[flow]
-        return np.where(connection >= 0, connection * 2 + (self.table.direction[rows] ^ self.turned[flow]), -1)
+        found: Int64 = self.by_side[self.table.flow[rows] * 2 + self.table.direction[rows]]
+        return found
 
     def direction(self, row: int) -> Direction:
         """Which way a segment of an MPTCP connection goes."""
@@ -61,7 +62,8 @@ def find_streams(flows: Flows, dss: Dss, drafts: Sequence[Draft]) -> Streams:
     numbers = [draft.initial_dsn(direction) for draft in drafts for direction in Direction]
     known = np.array([number is not None for number in numbers], bool)
     initial = np.array([number or 0 for number in numbers], np.uint64)
-    streams = Streams(initial, known, connection, subflow, turned, flows.table)
+    by_side = np.where(connection >= 0, connection * 2 + (np.array([[0], [1]]) ^ turned), -1).T.ravel()
+    streams = Streams(initial, known, connection, subflow, turned, by_side, flows.table)
     return streams if known.all() else replace(streams, initial=_initial_by_data(dss, streams))
 
 
