@@ -61,7 +61,8 @@ def find_flows(table: Table) -> Flows:
     flow, flows = _numbered(table, starts)
     opener = np.array([one.opener for one in flows], np.uint8)
     direction = table.direction ^ opener[flow] if len(flows) else table.direction
-    table, recut = without_recut(without_copies(replace(table, flow=flow, direction=direction)))
+    seen = replace(table, flow=flow, direction=direction)
+    table, recut = without_recut(without_copies(seen), seen)
     warnings += [
         f"{flows[number]}: two places saw its data in different segments; those of one count" for number in recut
     ]

@@ -1,73 +1,127 @@
 """Data that two places saw in different segments, since a network card cut or joined them in between (TSO, GRO).
 
 Such segments are no copies of each other, yet nothing was sent twice. Where two places saw mostly the same octets of
-one side of a connection, those of one place count.
+one side of a connection, the segments of the place nearer to who opened it count, as of copies. Of the other's only
+those count that begin and end as one of these: they were sent again, and lost in between.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
 from traces.mptcp.numbering import grouped, unwrapped
 from traces.mptcp.table import Table, select
 from traces.reading.segments import Int64
 
+LONGEST = 1 << 20
+"""No segment has so many octets."""
+NEVER = np.iinfo(np.int64).max
 
-def without_recut(table: Table) -> tuple[Table, list[int]]:
-    """The table without what another place has in other segments, and the flows where that was so."""
-    rows = np.flatnonzero(table.payload > 0)
-    side = table.flow[rows].astype(np.int64) * 2 + table.direction[rows]
-    place = table.tap[rows].astype(np.int64) << 8 | table.hop_limit[rows]
-    order, begins = grouped(side, 2 * int(table.flow.max(initial=-1)) + 2)
-    sizes = np.diff(begins)
-    first = np.repeat(place[order[begins[:-1][sizes > 0]]], sizes[sizes > 0])
-    drops: list[Int64] = []
-    for number in np.unique(side[order[place[order] != first]]):
-        some = order[begins[number] : begins[number + 1]]
-        drops += _repeated_elsewhere(table, rows[some], place[some])
-    if not drops:
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Data:
+    """Segments with payload. Arrays of equal length."""
+
+    row: Int64
+    place: Int64
+    """The same for the same interface, and as many hops away."""
+    time: Int64
+    start: Int64
+    """Sequence number, counted from where both places count from."""
+    end: Int64
+
+
+def without_recut(table: Table, seen: Table) -> tuple[Table, list[int]]:
+    """The table without what a nearer place has in other segments, and the flows where that was so.
+
+    `seen` is the same with all copies: they tell what each place saw.
+    """
+    sides = 2 * int(table.flow.max(initial=-1)) + 2
+    rows, begins = _by_side(table, sides)
+    place, sizes = _places(table, rows), np.diff(begins)
+    first = np.repeat(place[begins[:-1][sizes > 0]], sizes[sizes > 0])
+    mixed = np.unique(np.repeat(np.arange(sides), sizes)[place != first])
+    if not len(mixed):
         return table, []
+    before, begins_before = _by_side(seen, sides)
+    drops = []
+    for side in mixed:
+        all_rows = before[begins_before[side] : begins_before[side + 1]]
+        base = seen.sequence[all_rows[:1]]
+        left = _data(table, rows[begins[side] : begins[side + 1]], base)
+        drops.append(_repeated_elsewhere(left, _data(seen, all_rows, base), is_openers=side % 2 == 0))
     gone = np.concatenate(drops)
+    if not len(gone):
+        return table, []
     keeps = np.ones(len(table), bool)
     keeps[gone] = False
     return select(table, np.flatnonzero(keeps)), sorted({int(flow) for flow in table.flow[gone]})
 
 
-def _repeated_elsewhere(table: Table, rows: Int64, place: Int64) -> list[Int64]:
-    """Of the segments of one side those to drop: the place that saw most octets keeps its own."""
-    numbers = table.sequence[rows]
-    start = unwrapped(numbers, np.array([0, len(rows)]), numbers[:1])
-    end = start + table.payload[rows]
-    unions = {int(one): _union(start[place == one], end[place == one]) for one in np.unique(place)}
-    main = max(unions, key=lambda one: int((unions[one][1] - unions[one][0]).sum()))
+def _by_side(table: Table, sides: int) -> tuple[Int64, Int64]:
+    """The segments with payload, those of each side of a flow together, and where each side begins."""
+    rows = np.flatnonzero(table.payload > 0)
+    order, begins = grouped(table.flow[rows].astype(np.int64) * 2 + table.direction[rows], sides)
+    return rows[order], begins
+
+
+def _places(table: Table, rows: Int64) -> Int64:
+    return table.tap[rows].astype(np.int64) << 8 | table.hop_limit[rows]
+
+
+def _data(table: Table, rows: Int64, base: NDArray[np.uint32]) -> _Data:
+    start = unwrapped(table.sequence[rows], np.array([0, len(rows)]), base)
+    return _Data(rows, _places(table, rows), table.time[rows], start, start + table.payload[rows])
+
+
+def _repeated_elsewhere(left: _Data, seen: _Data, *, is_openers: bool) -> Int64:
+    """Of what is left of one side, the rows to drop; `seen` is the side with all copies."""
+    unions = {int(one): _union(*_ranges(seen, int(one))) for one in np.unique(seen.place)}
+    main = _nearest(seen, unions, is_openers=is_openers)
     begins, ends = unions[main]
-    size = int((ends - begins).sum())
-    drops = []
-    for other in unions:
-        at = np.flatnonzero(place == other)
-        within = np.searchsorted(begins, start[at], side="right") - 1
-        at = at[(within >= 0) & (end[at] <= ends[np.maximum(within, 0)])]
-        covered = _union(start[at], end[at])
-        # Less than half, or in the same segments, may as well be retransmissions that went another way.
-        mostly = 2 * int((covered[1] - covered[0]).sum()) > size
-        if other != main and mostly and _cut_otherwise(start, end, at, np.flatnonzero(place == main)):
-            drops.append(rows[at])
-    return drops
+    # Places with less than half of it may as well have seen retransmissions that went another way.
+    others = [one for one in unions if one != main and 2 * _shared(unions[one], unions[main]) > _size(unions[main])]
+    within = np.searchsorted(begins, left.start, side="right") - 1
+    inside = (within >= 0) & (left.end <= ends[np.maximum(within, 0)])
+    start, end = _ranges(seen, main)
+    alike = np.isin(left.start * LONGEST + left.end - left.start, start * LONGEST + end - start)
+    return left.row[np.isin(left.place, others) & inside & ~alike]
 
 
-def _cut_otherwise(start: Int64, end: Int64, some: Int64, others: Int64) -> bool:
-    """Whether most octets of some segments lie in such as are not, with the same begin and end, among the others."""
-    there = set(zip(start[others].tolist(), end[others].tolist(), strict=True))
-    same = np.array([pair in there for pair in zip(start[some].tolist(), end[some].tolist(), strict=True)], bool)
-    size = end[some] - start[some]
-    return bool(size[~same].sum() > size[same].sum())
+def _nearest(seen: _Data, unions: dict[int, tuple[Int64, Int64]], *, is_openers: bool) -> int:
+    """Of the places that saw much of the side, the one nearest to who opened the flow: it sent or got it first or last.
+
+    They are compared by when they saw what all of them have seen.
+    """
+    most = max(_size(union) for union in unions.values())
+    much = [one for one, union in unions.items() if 2 * _size(union) >= most]
+    common = max(int(unions[one][0][0]) for one in much)
+    when = {one: int(seen.time[(seen.place == one) & (seen.end > common)].min(initial=NEVER)) for one in much}
+    return min(much, key=when.__getitem__) if is_openers else max(much, key=when.__getitem__)
+
+
+def _ranges(data: _Data, place: int) -> tuple[Int64, Int64]:
+    """Of the segments that were seen there, where each begins and ends."""
+    some = data.place == place
+    return data.start[some], data.end[some]
 
 
 def _union(start: Int64, end: Int64) -> tuple[Int64, Int64]:
     """The stretches that these ranges cover together: where each begins, and where it ends."""
-    if not len(start):
-        return start, end
     order = np.argsort(start, kind="stable")
     start, reach = start[order], np.maximum.accumulate(end[order])
     fresh = np.concatenate(([True], start[1:] > reach[:-1]))
     return start[fresh], reach[np.concatenate((np.flatnonzero(fresh)[1:] - 1, [len(start) - 1]))]
+
+
+def _size(union: tuple[Int64, Int64]) -> int:
+    return int((union[1] - union[0]).sum())
+
+
+def _shared(one: tuple[Int64, Int64], other: tuple[Int64, Int64]) -> int:
+    """How many octets two unions have in common."""
+    both = _union(np.concatenate((one[0], other[0])), np.concatenate((one[1], other[1])))
+    return _size(one) + _size(other) - _size(both)
