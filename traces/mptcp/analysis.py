@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from traces.mptcp.ceased import with_ceased
 from traces.mptcp.connections import connections
 from traces.mptcp.data import Maps, lay_out, read_acks, read_maps
 from traces.mptcp.events import find_events
@@ -40,7 +41,7 @@ def analyse(pieces: Iterable[Segments], interfaces: Sequence[str] = (), warnings
     signalled = frozenset(int(flow) for flow in np.unique(table.flow[table.dss.row]))
     membership = find_members(flows, handshakes, signalled, _machines(flows, interfaces))
     streams = find_streams(flows, membership.drafts)
-    maps = read_maps(flows, streams, implied_maps(flows, streams, handshakes))
+    maps = with_ceased(flows, streams, read_maps(flows, streams, implied_maps(flows, streams, handshakes)))
     acks = read_acks(flows, streams)
     chunks = lay_out(flows, streams, maps)
     bare = _bare(flows, streams, maps, membership.drafts)

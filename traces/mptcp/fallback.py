@@ -28,7 +28,8 @@ class Fallbacks:
         self.evidence = evidence
         table, streams, maps = evidence.flows.table, evidence.streams, evidence.maps
         connection = streams.connection
-        self._infinite = _first_rows(connection, table.flow, maps.row[maps.infinite])
+        self._infinite = _first_rows(connection, table.flow, maps.row[maps.infinite & maps.signalled])
+        self._ceased = _first_rows(connection, table.flow, maps.row[maps.infinite & ~maps.signalled])
         failed = np.array([option.row for option in table.options if option.subtype == Subtype.MP_FAIL], np.int64)
         self._failed = _first_rows(connection, table.flow, failed)
 
@@ -38,6 +39,8 @@ class Fallbacks:
         if number in self._infinite:
             why = "infinite mapping after MP_FAIL" if number in self._failed else "infinite mapping"
             return self._told(why, self._infinite[number])
+        if number in self._ceased:
+            return self._told("data go on without DSS", self._ceased[number])
         initial = evidence.drafts[number].initial
         payload = rows[table.payload[rows] > 0]
         if initial is None or not evidence.bare[initial] or not len(payload):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from traces.mptcp.evidence import Evidence
+from traces.mptcp.fastopen import opening_octets
 from traces.mptcp.flows import Flows
 from traces.mptcp.model import Direction, Int64, Volume
 from traces.mptcp.table import FIN
@@ -27,6 +28,9 @@ def delivered(evidence: Evidence, number: int, fallback_rows: Int64) -> Delivere
     for direction in Direction:
         stream = number * 2 + direction
         count, doubt = _by_data_acks(evidence.ends, stream)
+        if direction is Direction.C2S:
+            # They come before the numbers that data acknowledgements count (RFC 8684 appendix B).
+            count += _opening(evidence, number)
         if len(fallback_rows):
             count, doubt = max(count, _by_tcp(evidence.flows, fallback_rows, direction)), ""
         if not evidence.streams.known[stream] and not doubt and count and not len(fallback_rows):
@@ -34,6 +38,11 @@ def delivered(evidence: Evidence, number: int, fallback_rows: Int64) -> Delivere
         octets.append(count)
         doubts += [doubt.format(way=WAY[direction])] if doubt else []
     return Delivered(Volume(*octets), tuple(doubts))
+
+
+def _opening(evidence: Evidence, number: int) -> int:
+    initial = evidence.drafts[number].initial
+    return 0 if initial is None else opening_octets(evidence.flows, initial)
 
 
 def _by_data_acks(ends: Ends, stream: int) -> tuple[int, str]:

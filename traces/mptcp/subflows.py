@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from traces.mptcp.evidence import Evidence
-from traces.mptcp.flows import Flow, Flows
+from traces.mptcp.fastopen import opening_octets
+from traces.mptcp.flows import Flows
 from traces.mptcp.handshake import Handshake
 from traces.mptcp.keys import join_hmac
 from traces.mptcp.membership import Draft
@@ -47,7 +48,7 @@ def build_subflow(evidence: Evidence, draft: Draft, at: int, parts: SubflowParts
         is_initial=is_initial, backup=any(handshake.backup), local_id=handshake.ids[0] or 0,
         # The addresses of the initial subflow have id 0 (RFC 8684 section 3.2).
         remote_id=0 if is_initial else handshake.ids[1], started=int(table.time[rows[0]]) / 1e9,
-        handshake_seconds=_handshake_seconds(evidence.flows, flow, rows), hmac=_hmac(draft, at, handshake),
+        handshake_seconds=_handshake_seconds(evidence.flows, number, rows), hmac=_hmac(draft, at, handshake),
         mapped=volume(*MapKind), unique=volume(MapKind.NEW), retransmitted=volume(MapKind.RETRANSMITTED),
         reinjected=volume(MapKind.REINJECTED), reinjected_same=volume(MapKind.REINJECTED_SAME),
         rtt_median=parts.rtt_median, scales=(flow.scale[0], flow.scale[1]),
@@ -64,14 +65,16 @@ def _ttls(flows: Flows, rows: list[int]) -> tuple[int, ...]:
     return tuple(int(flows.table.hop_limit[row]) for row in rows)
 
 
-def _handshake_seconds(flows: Flows, flow: Flow, rows: Int64) -> float | None:
+def _handshake_seconds(flows: Flows, number: int, rows: Int64) -> float | None:
+    flow = flows.flows[number]
     if not flow.syns or not flow.syn_acks:
         return None
     table = flows.table
     third = rows[(table.direction[rows] == 0) & (table.flags[rows] & (SYN | ACK) == ACK) & (rows > flow.syn_acks[0])]
-    # Position 1 on both sides: later segments say nothing of when the handshake ended.
-    third = third[(flows.position[third] == 1) & (flows.acknowledged[third] == 1)]
-    return int(table.time[third[0]] - table.time[flow.syns[0]]) / 1e9 if len(third) else None
+    # Nothing sent but the SYNs: later segments say nothing of when the handshake ended.
+    begin = 1 + opening_octets(flows, number)
+    third = third[(flows.position[third] == begin) & (flows.acknowledged[third] == 1)]
+    return (int(table.time[third[0]]) - int(table.time[flow.syns[0]])) / 1e9 if len(third) else None
 
 
 def _hmac(draft: Draft, at: int, handshake: Handshake) -> Proof:
