@@ -1,13 +1,14 @@
 """Data that two places saw in different segments, since a network card cut or joined them in between (TSO, GRO).
 
 Such segments are no copies of each other, yet nothing was sent twice. Where two places saw mostly the same octets of
-one side of a connection, the segments of the place nearer to who opened it count, as of copies. Of the other's only
-those count that begin and end as one of these: they were sent again, and lost in between.
+one side of a connection, the segments of the place nearer to who opened it count, as of copies; of the other's only
+what was lost in between.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 from traces.mptcp.numbering import grouped, unwrapped
 from traces.mptcp.table import Table, select
 from traces.reading.segments import Int64
+
+Stretches: TypeAlias = tuple[Int64, Int64]
+"""Where each begins, and where it ends; ascending, and none touches another."""
 
 LONGEST = 1 << 20
 """No segment has so many octets."""
@@ -32,6 +36,11 @@ class _Data:
     start: Int64
     """Sequence number, counted from where both places count from."""
     end: Int64
+
+    def at(self, place: int) -> _Data:
+        """Those that were seen there."""
+        some = self.place == place
+        return _Data(self.row[some], self.place[some], self.time[some], self.start[some], self.end[some])
 
 
 def without_recut(table: Table, seen: Table) -> tuple[Table, list[int]]:
@@ -79,19 +88,42 @@ def _data(table: Table, rows: Int64, base: NDArray[np.uint32]) -> _Data:
 
 def _repeated_elsewhere(left: _Data, seen: _Data, *, is_openers: bool) -> Int64:
     """Of what is left of one side, the rows to drop; `seen` is the side with all copies."""
-    unions = {int(one): _union(*_ranges(seen, int(one))) for one in np.unique(seen.place)}
-    main = _nearest(seen, unions, is_openers=is_openers)
-    begins, ends = unions[main]
-    # Places with less than half of it may as well have seen retransmissions that went another way.
-    others = [one for one in unions if one != main and 2 * _shared(unions[one], unions[main]) > _size(unions[main])]
-    within = np.searchsorted(begins, left.start, side="right") - 1
-    inside = (within >= 0) & (left.end <= ends[np.maximum(within, 0)])
-    start, end = _ranges(seen, main)
-    alike = np.isin(left.start * LONGEST + left.end - left.start, start * LONGEST + end - start)
-    return left.row[np.isin(left.place, others) & inside & ~alike]
+    unions = {int(one): _union(seen.at(int(one))) for one in np.unique(seen.place)}
+    nearest = _nearest(seen, unions, is_openers=is_openers)
+    size, main = _size(unions[nearest]), seen.at(nearest)
+    gone = [left.row[:0]]
+    for one, union in unions.items():
+        # Places with less than half of it may as well have seen retransmissions that went another way.
+        if one != nearest and 2 * _shared(union, unions[nearest]) > size:
+            others = left.at(one)
+            gone.append(others.row[_is_recut(others, seen.at(one), main)])
+    return np.concatenate(gone)
 
 
-def _nearest(seen: _Data, unions: dict[int, tuple[Int64, Int64]], *, is_openers: bool) -> int:
+def _is_recut(left: _Data, other: _Data, main: _Data) -> NDArray[np.bool_]:
+    """Which of the segments that are left of another place hold nothing but what the main one has in others.
+
+    Octets that the other saw more often were sent again, and lost in between. Where it is left with more segments than
+    that, those are of them that begin and end as one of the main place.
+    """
+    cuts = np.unique(np.concatenate((main.start, main.end, other.start, other.end)))
+
+    def times_seen(data: _Data) -> Int64:
+        begun, ended = (
+            np.bincount(np.searchsorted(cuts, edge), minlength=len(cuts)) for edge in (data.start, data.end)
+        )
+        return np.cumsum(begun - ended)[:-1]
+
+    def octets_where(holds: NDArray[np.bool_]) -> Int64:
+        sums = np.concatenate(([0], np.cumsum(np.where(holds, np.diff(cuts), 0))))
+        return sums[np.searchsorted(cuts, left.end)] - sums[np.searchsorted(cuts, left.start)]
+
+    lost, size = times_seen(other) - times_seen(main), left.end - left.start
+    alike = np.isin(left.start * LONGEST + size, main.start * LONGEST + main.end - main.start)
+    return (2 * octets_where(times_seen(left) > lost) > size) & ~(alike & (2 * octets_where(lost > 0) >= size))
+
+
+def _nearest(seen: _Data, unions: dict[int, Stretches], *, is_openers: bool) -> int:
     """Of the places that saw much of the side, the one nearest to who opened the flow: it sent or got it first or last.
 
     They are compared by when they saw what all of them have seen.
@@ -103,25 +135,23 @@ def _nearest(seen: _Data, unions: dict[int, tuple[Int64, Int64]], *, is_openers:
     return min(much, key=when.__getitem__) if is_openers else max(much, key=when.__getitem__)
 
 
-def _ranges(data: _Data, place: int) -> tuple[Int64, Int64]:
-    """Of the segments that were seen there, where each begins and ends."""
-    some = data.place == place
-    return data.start[some], data.end[some]
+def _union(data: _Data) -> Stretches:
+    """What these segments cover together."""
+    return _joined(data.start, data.end)
 
 
-def _union(start: Int64, end: Int64) -> tuple[Int64, Int64]:
-    """The stretches that these ranges cover together: where each begins, and where it ends."""
+def _joined(start: Int64, end: Int64) -> Stretches:
     order = np.argsort(start, kind="stable")
     start, reach = start[order], np.maximum.accumulate(end[order])
     fresh = np.concatenate(([True], start[1:] > reach[:-1]))
     return start[fresh], reach[np.concatenate((np.flatnonzero(fresh)[1:] - 1, [len(start) - 1]))]
 
 
-def _size(union: tuple[Int64, Int64]) -> int:
+def _size(union: Stretches) -> int:
     return int((union[1] - union[0]).sum())
 
 
-def _shared(one: tuple[Int64, Int64], other: tuple[Int64, Int64]) -> int:
-    """How many octets two unions have in common."""
-    both = _union(np.concatenate((one[0], other[0])), np.concatenate((one[1], other[1])))
+def _shared(one: Stretches, other: Stretches) -> int:
+    """How many octets they have in common."""
+    both = _joined(np.concatenate((one[0], other[0])), np.concatenate((one[1], other[1])))
     return _size(one) + _size(other) - _size(both)

@@ -134,6 +134,14 @@ def test_segments_that_a_network_card_cut_on_the_way_are_not_sent_twice(one_of: 
     assert [warning for warning in trace.warnings if "different segments" in warning] == list(trace.warnings) != []
 
 
+def test_what_was_lost_and_is_sent_again_in_other_segments_counts_as_sent() -> None:
+    packets = slow(conversation()).packets
+    lost = next(packet for packet in packets if len(packet.octets) > 1000 and not is_from_client(packet))
+    arrives = [packet for packet in packets if packet is not lost] + cut(lost)
+    both = only(trace_of_packets(at(C2S, arrives), at(S2C, [*arrives, lost])))
+    assert both.subflows[0].retransmitted == Volume(999, 1001)
+
+
 def test_a_retransmission_over_another_interface_is_one() -> None:
     talk = slow(conversation())
     client = at(C2S, talk.packets)
