@@ -104,7 +104,7 @@ def _is_recut(left: _Data, other: _Data, main: _Data) -> NDArray[np.bool_]:
     """Which of the segments that are left of another place hold nothing but what the main one has in others.
 
     Octets that the other saw more often were sent again, and lost in between. Where it is left with more segments than
-    that, those are of them that begin and end as one of the main place.
+    that, those that begin and end as one of the main place are such.
     """
     cuts = np.unique(np.concatenate((main.start, main.end, other.start, other.end)))
 
@@ -120,7 +120,7 @@ def _is_recut(left: _Data, other: _Data, main: _Data) -> NDArray[np.bool_]:
 
     lost, size = times_seen(other) - times_seen(main), left.end - left.start
     alike = np.isin(left.start * LONGEST + size, main.start * LONGEST + main.end - main.start)
-    return (2 * octets_where(times_seen(left) > lost) > size) & ~(alike & (2 * octets_where(lost > 0) >= size))
+    return (2 * octets_where(times_seen(left) > lost) > size) & ~alike
 
 
 def _nearest(seen: _Data, unions: dict[int, Stretches], *, is_openers: bool) -> int:
