@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from traces.mptcp.ceased import with_ceased
+from traces.mptcp.clocks import aligned
 from traces.mptcp.connections import connections
 from traces.mptcp.data import Maps, lay_out, read_acks, read_maps
 from traces.mptcp.events import find_events
@@ -35,7 +36,8 @@ def analyse(pieces: Iterable[Segments], interfaces: Sequence[str] = (), warnings
     files given apart and merged say the same. `interfaces` are the names that segments count; `warnings` of the reader
     come first in those of the trace.
     """
-    flows = find_flows(gather(pieces))
+    segments, moved = aligned(gather(pieces), interfaces)
+    flows = find_flows(segments)
     handshakes = read_handshakes(flows)
     table = flows.table
     signalled = frozenset(int(flow) for flow in np.unique(table.flow[table.dss.row]))
@@ -53,7 +55,7 @@ def analyse(pieces: Iterable[Segments], interfaces: Sequence[str] = (), warnings
     )  # fmt: skip
     found, doubts = connections(evidence)
     plain = tcp_connections(flows, handshakes, membership)
-    told = (warnings, malformed_options(flows), flows.warnings, membership.warnings, doubts)
+    told = (warnings, moved, malformed_options(flows), flows.warnings, membership.warnings, doubts)
     return Trace(found, plain, tuple(warning for some in told for warning in _limited(list(some))))
 
 
