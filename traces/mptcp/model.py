@@ -143,9 +143,10 @@ class Subflow:
     interfaces: tuple[str, ...]
     """On which it was seen."""
     is_initial: bool
+    """Whether it began the connection; False also when its handshake is missing."""
     backup: bool
-    local_id: int
-    """Address id of who opened it."""
+    local_id: int | None
+    """Address id of who opened it; None when the segment that tells is missing."""
     remote_id: int | None
     started: float
     """Seconds since 1970."""

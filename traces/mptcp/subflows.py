@@ -40,12 +40,13 @@ def build_subflow(evidence: Evidence, draft: Draft, at: int, parts: SubflowParts
     def volume(*chosen: MapKind) -> Volume:
         return Volume(*(sum(octets[kind] for kind in chosen) for octets in kinds))
 
-    is_initial = number == draft.initial
+    # One that is seen from its midst may as well have joined.
+    is_initial = number == draft.initial and draft.version is not None
     return Subflow(
         id=at, src=flow.source.address, sport=flow.source.port, dst=flow.destination.address,
         dport=flow.destination.port, opener=draft.openers[at],
         interfaces=_names(evidence.interfaces, np.unique(table.tap[rows])),
-        is_initial=is_initial, backup=any(handshake.backup), local_id=handshake.ids[0] or 0,
+        is_initial=is_initial, backup=any(handshake.backup), local_id=0 if is_initial else handshake.ids[0],
         # The addresses of the initial subflow have id 0 (RFC 8684 section 3.2).
         remote_id=0 if is_initial else handshake.ids[1], started=int(table.time[rows[0]]) / 1e9,
         handshake_seconds=_handshake_seconds(evidence.flows, number, rows), hmac=_hmac(draft, at, handshake),

@@ -342,8 +342,18 @@ class TestMissingAndReused:
         trace = trace_of_packets(talk.packets[3:])
         (connection,) = trace.connections
         assert (connection.version, connection.client_token, connection.initial_dsn) == (None, "", (None, None))
+        (subflow,) = connection.subflows
+        assert (subflow.is_initial, subflow.local_id, subflow.remote_id) == (False, None, None)
         assert connection.bytes == connection.subflows[0].mapped == Volume(300, 0)
         assert len(trace.warnings) >= 2
+
+    def test_the_address_id_of_a_subflow_whose_syn_is_missing_is_not_known(self) -> None:
+        talk = Conversation()
+        talk.connect()
+        talk.data(talk.join(), C2S, 100)
+        trace = trace_of_packets([packet for at, packet in enumerate(talk.packets) if at != 3])
+        (joined,) = trace.connections[-1].subflows
+        assert (joined.local_id, joined.remote_id) == (None, 0)
 
     def test_of_very_many_warnings_the_first_are_told(self) -> None:
         talk = Conversation()
