@@ -199,7 +199,7 @@ def test_octets_that_were_changed(talk: Conversation, data: st.DataObject) -> No
 def test_times_further_apart_than_can_be_counted(tmp_path: Path) -> None:
     """A damaged block may have any time; what is malformed is told with the seconds since the first segment."""
     path, ticks = tmp_path / "a.pcapng", (1 << 63) // 1000
-    segments = [tcp(flags=SYN), tcp(options=bytes((30, 4, 0xF0, 0))), tcp(options=bytes((30, 4, 0x90, 0)))]
+    segments = [tcp(flags=SYN), tcp(options=bytes((30, 4, 0x90, 0)), sequence=2), tcp(sequence=3)]
     blocks = [enhanced(ipv4(one), ticks=at) for one, at in zip(segments, (ticks + 2, 0, ticks - 1), strict=True)]
     path.write_bytes(section() + interface() + b"".join(blocks))
     trace = trace_of(path)
