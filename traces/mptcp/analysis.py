@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from traces.mptcp.ceased import with_ceased
+from traces.mptcp.clocks import align
 from traces.mptcp.connections import connections
 from traces.mptcp.data import read_acks, read_maps
 from traces.mptcp.events import find_events
@@ -34,15 +36,19 @@ def analyse(pieces: Iterable[Segments], interfaces: Sequence[str] = (), warnings
     files given apart and merged say the same. `interfaces` are the names that segments count; `warnings` of the reader
     come first in those of the trace.
     """
-    flows, dss = find_flows(gather(pieces))
+    captured = gather(pieces)
+    moved = align(captured, interfaces)
+    flows, dss = find_flows(captured)
+    # What is as large as the capture goes as soon as it has been used, so that larger ones fit into memory.
+    del captured
     handshakes = read_handshakes(flows)
     signalled = frozenset(np.unique(flows.table.flow[dss.row]).tolist())
     membership = find_members(flows, handshakes, signalled, _machines(flows, interfaces))
     drafts, plain = membership.drafts, tcp_connections(flows, handshakes, membership)
     streams = find_streams(flows, dss, drafts)
     maps = read_maps(flows, dss, streams, implied_maps(flows, streams, handshakes))
+    maps = with_ceased(flows, dss, streams, maps)
     acks = read_acks(dss, streams)
-    # What is as large as the capture goes as soon as it has been used, so that larger ones fit into memory.
     del dss
     mapped, events = weigh(flows, streams, membership, maps, acks), find_events(flows, streams, drafts, maps)
     del maps
@@ -51,7 +57,7 @@ def analyse(pieces: Iterable[Segments], interfaces: Sequence[str] = (), warnings
         rtts=round_trips(flows), events=events, interfaces=tuple(interfaces),
     )  # fmt: skip
     found, doubts = connections(evidence)
-    told = (warnings, malformed_options(flows), flows.warnings, membership.warnings, doubts)
+    told = (warnings, moved, malformed_options(flows), flows.warnings, membership.warnings, doubts)
     return Trace(found, plain, tuple(warning for some in told for warning in _limited(list(some))))
 
 

@@ -8,40 +8,42 @@ the earliest of what it sent, the latest of what it received.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from traces.mptcp.options import Dss
-from traces.mptcp.table import Captured, Table
+from traces.mptcp.table import SYN, Captured, Table
 from traces.reading.segments import Int64, UInt64
+
+Bool: TypeAlias = NDArray[np.bool_]
 
 _FACTORS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93)
 BLOCK = 1 << 18
-"""Integers that are hashed at once: what that takes in between stays small."""
+"""Rows that are hashed at once: what that takes in between stays small."""
 
 
-def drop_copies(table: Captured) -> None:
-    """Leave each packet once. Direction 0 has to be that of who opened the connection."""
+def first_copies(table: Captured) -> Bool:
+    """Of each packet which row counts. Direction 0 has to be that of who opened the connection."""
     alike = _likeness(table)
     ordered = np.sort(alike)
     several = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    counts = np.ones(len(table), bool)
     if not len(several):
-        return
+        return counts
     at = np.minimum(np.searchsorted(several, alike), len(several) - 1)
     rows = np.flatnonzero(several[at] == alike)
     alike = alike[rows]
     anonymous = (table.identification[rows] == 0) & (table.timestamp[rows] == 0)
     alike[anonymous] += _times_seen(alike[anonymous], table, rows[anonymous])
-    keeps = np.ones(len(table), bool)
-    keeps[rows] = False
+    counts[rows] = False
     for direction in (0, 1):
         some = np.flatnonzero(table.direction[rows] == direction)
         some = some if direction == 0 else some[::-1]
         _, first = np.unique(alike[some], return_index=True)
-        keeps[rows[some[first]]] = True
-    table.keep(np.flatnonzero(keeps))
+        counts[rows[some[first]]] = True
+    return counts
 
 
 def _likeness(table: Captured) -> UInt64:
@@ -49,11 +51,15 @@ def _likeness(table: Captured) -> UInt64:
     mixed = np.empty(len(table), np.uint64)
     for begin in range(0, len(mixed), BLOCK):
         mixed[begin : begin + BLOCK] = _of_headers(table, slice(begin, begin + BLOCK))
+    # A middlebox may strip or add options. What a sender numbers needs none to be told from others, nor do SYNs.
+    differs = (table.identification == 0) & (table.flags & SYN == 0)
     for begin in range(0, len(table.dss.row), BLOCK):
         part = slice(begin, begin + BLOCK)
-        np.bitwise_xor.at(mixed, table.dss.row[part], _of_signals(table.dss, part))
+        row = table.dss.row[part]
+        np.bitwise_xor.at(mixed, row, np.where(differs[row], _of_signals(table.dss, part), np.uint64(0)))
     for option in table.options:
-        mixed[option.row] ^= np.uint64(hash((option.subtype, option.octets)) & 0xFFFF_FFFF_FFFF_FFFF)
+        if differs[option.row]:
+            mixed[option.row] ^= np.uint64(hash((option.subtype, option.octets)) & 0xFFFF_FFFF_FFFF_FFFF)
     return mixed
 
 

@@ -22,7 +22,7 @@ from traces.reading.segments import Int32, Int64, UInt16, UInt32
 
 Bool: TypeAlias = NDArray[np.bool_]
 
-STRADDLED = 64
+STRADDLED = 8
 """Mappings that one segment may reach over; no sender makes more than two."""
 BLOCK = 1 << 18
 """Segments that are laid out at once: what that takes in between stays small."""
@@ -101,10 +101,15 @@ def read_maps(flows: Flows, dss: Dss, streams: Streams, implied: Maps) -> Maps:
         octets=dss.length[chosen], fin=dss.flags[chosen] & FIN > 0, checksum=dss.checksum[chosen],
         checked=dss.checked[chosen], signalled=np.ones(len(row), bool),
     )  # fmt: skip
-    if not len(implied.row):
-        return found
-    order = np.argsort(np.concatenate((found.row, implied.row)), kind="stable")
-    return Maps(*(np.concatenate((getattr(found, name), getattr(implied, name)))[order] for name in Maps.__slots__))
+    return joined(found, implied)
+
+
+def joined(maps: Maps, more: Maps) -> Maps:
+    """All of them, in the order of the segments."""
+    if not len(more.row):
+        return maps
+    order = np.argsort(np.concatenate((maps.row, more.row)), kind="stable")
+    return Maps(*(np.concatenate((getattr(maps, name), getattr(more, name)))[order] for name in Maps.__slots__))
 
 
 def _where(chosen: Bool) -> Int64 | slice:
@@ -156,8 +161,9 @@ class _Lookup:
         self._side = side
 
     @cached_property
-    def _sorted(self) -> tuple[Int64, Int64]:
-        """The mappings that cover anything, in order of their begin, and by what they are found in it.
+    def _sorted(self) -> tuple[Int64, Int64, Int64]:
+        """The mappings that cover anything, in order of their begin; by what they are found in it; and for each which
+        of those up to it reaches furthest.
 
         Mostly segments bring their own mappings, and nobody asks for this.
         """
@@ -165,7 +171,10 @@ class _Lookup:
         filled = np.flatnonzero(self.ends > maps.ssn)
         # Of several that begin at the same octet the longest is found.
         order = filled[np.lexsort((self.ends[filled], maps.ssn[filled], self._side[filled]))]
-        return order, _key(self._side[order], maps.ssn[order])
+        keys = _key(self._side[order], maps.ssn[order])
+        ends = _key(self._side[order], self.ends[order])
+        reaches = ends == np.maximum.accumulate(ends) if len(ends) else ends
+        return order, keys, order[np.maximum.accumulate(np.where(reaches, np.arange(len(ends)), 0))]
 
     def own(self, rows: Int64, start: Int64) -> Int64:
         """The mapping that comes with a segment, where it covers this position; else -1."""
@@ -183,13 +192,16 @@ class _Lookup:
         """Any mapping that covers this position; -1 where none does."""
         if not len(side):
             return np.zeros(0, np.int64)
-        order, keys = self._sorted
+        order, keys, furthest = self._sorted
+        chosen = np.full(len(side), -1, np.int64)
         if not len(order):
-            return np.full(len(side), -1, np.int64)
+            return chosen
         at = np.searchsorted(keys, _key(side, start), side="right") - 1
-        found = order[at]
-        right = (at >= 0) & (self._side[found] == side) & self._covers(found, start)
-        return np.where(right, found, -1)
+        # The nearest if it covers it; else a long one that goes on behind a short one within it.
+        for found in (furthest[at], order[at]):
+            right = (at >= 0) & (self._side[found] == side) & self._covers(found, start)
+            chosen[right] = found[right]
+        return chosen
 
 
 def _key(side: Int32, position: Int64) -> Int64:

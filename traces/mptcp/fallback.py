@@ -28,6 +28,7 @@ class Fallbacks:
         self.evidence = evidence
         table, connection = evidence.flows.table, evidence.streams.connection
         self._infinite = _first_rows(connection, table.flow, evidence.mapped.infinite)
+        self._ceased = _first_rows(connection, table.flow, evidence.mapped.ceased)
         failed = np.array([option.row for option in table.options if option.subtype == Subtype.MP_FAIL], np.int64)
         self._failed = _first_rows(connection, table.flow, failed)
 
@@ -37,6 +38,8 @@ class Fallbacks:
         if number in self._infinite:
             why = "infinite mapping after MP_FAIL" if number in self._failed else "infinite mapping"
             return self._told(why, self._infinite[number])
+        if number in self._ceased:
+            return self._told("data go on without DSS", self._ceased[number])
         initial = evidence.drafts[number].initial
         payload = rows[table.payload[rows] > 0]
         if initial is None or not evidence.mapped.bare[initial] or not len(payload):

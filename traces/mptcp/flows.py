@@ -6,15 +6,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from traces.mptcp.copies import drop_copies
+from traces.mptcp.copies import BLOCK, first_copies
 from traces.mptcp.numbering import grouped, positions
 from traces.mptcp.options import WINDOW_SCALE, Dss, Option, Subtype, find_option
-from traces.mptcp.recut import drop_recut
+from traces.mptcp.recut import find_recut
 from traces.mptcp.table import ACK, FIN, RST, SYN, Captured, Endpoint, Table
 from traces.reading.segments import Int32, Int64
 
 NEAR = 1 << 24
 """Sequence numbers closer than this belong to one connection, when a segment comes before the SYN."""
+
+RECUT = "two places saw its data in different segments; those of one count"
 
 MOST_IN_SYN = 1 << 16
 """Octets of data in a SYN are fewer."""
@@ -33,8 +35,16 @@ class Flow:
     scale: list[int | None] = field(default_factory=lambda: [None, None])
     """Window scale (RFC 7323); None when there was no SYN to see it in."""
     syns: list[int] = field(default_factory=list)
-    """Integers of the SYNs."""
+    """Rows of the SYNs."""
     syn_acks: list[int] = field(default_factory=list)
+    opening: int = 0
+    """Octets of data in the SYN that the SYN-ACK acknowledges (RFC 7413). MPTCP counts from behind them, as positions
+    do (RFC 8684 appendix B)."""
+
+    @property
+    def begins(self) -> tuple[int | None, int | None]:
+        """The sequence numbers that have position 0."""
+        return None if self.isn[0] is None else (self.isn[0] + self.opening) & 0xFFFF_FFFF, self.isn[1]
 
     def __str__(self) -> str:
         return f"{self.source} > {self.destination}"
@@ -51,6 +61,8 @@ class Flows:
     """Sequence number since the initial one (which has 0), widened beyond 32 bits."""
     acknowledged: Int64
     """Acknowledgement number, likewise; -1 without the flag ACK."""
+    seen_on: tuple[Int64, ...]
+    """Taps of each flow, also those where copies were seen."""
     warnings: tuple[str, ...]
 
 
@@ -61,16 +73,33 @@ def find_flows(table: Captured) -> tuple[Flows, Dss]:
     if flows:
         table.direction = table.direction ^ np.array([one.opener for one in flows], np.uint8)[flow]
     table.flow = flow
-    drop_copies(table)
-    recut = drop_recut(table)
-    warnings += [
-        f"{flows[number]}: two places saw its data in different segments; those of one count" for number in recut
-    ]
+    seen_on = _taps(table, len(flows))
+    warnings += [f"{flows[number]}: {RECUT}" for number in _drop_repeated(table)]
     _read_syns(table, flows)
     _read_third(table, flows)
+    _read_openings(table, flows)
     warnings += _missing_handshakes(table, flows)
-    position, acknowledged = positions(table, [number for one in flows for number in one.isn])
-    return Flows(table.as_table(), tuple(flows), position, acknowledged, tuple(warnings)), table.dss
+    position, acknowledged = positions(table, [number for one in flows for number in one.begins])
+    return Flows(table.as_table(), tuple(flows), position, acknowledged, seen_on, tuple(warnings)), table.dss
+
+
+def _taps(table: Captured, count: int) -> tuple[Int64, ...]:
+    """On which taps each flow was seen."""
+    blocks = [slice(begin, begin + BLOCK) for begin in range(0, len(table), BLOCK)]
+    of_each = [np.unique(table.flow[block].astype(np.int64) << 32 | table.tap[block]) for block in blocks]
+    pairs = np.unique(np.concatenate([np.zeros(0, np.int64), *of_each]))
+    return tuple(np.split(pairs & 0xFFFF_FFFF, np.searchsorted(pairs >> 32, np.arange(1, count))))
+
+
+def _drop_repeated(table: Captured) -> list[int]:
+    """Leave each packet once, and return the flows of which places saw data in different segments."""
+    counts = first_copies(table)
+    recut = find_recut(table, counts)
+    counts[recut] = False
+    found = sorted({int(flow) for flow in table.flow[recut]})
+    if not counts.all():
+        table.keep(np.flatnonzero(counts))
+    return found
 
 
 def _missing_handshakes(table: Table, flows: list[Flow]) -> list[str]:
@@ -196,6 +225,15 @@ def _read_syns(table: Captured, flows: list[Flow]) -> None:
             flow.syns.append(row)
         # Without the option there is no scaling; 14 is the most (RFC 7323 section 2.3).
         flow.scale[direction] = min(int.from_bytes(find_option(octets, WINDOW_SCALE)[:1], "big"), 14)
+
+
+def _read_openings(table: Captured, flows: list[Flow]) -> None:
+    for row in np.flatnonzero((table.flags & (SYN | ACK | RST) == SYN) & (table.payload > 0)):
+        flow = flows[table.flow[row]]
+        for answer in flow.syn_acks:
+            acknowledged = (int(table.acknowledgement[answer]) - (flow.isn[0] or 0) - 1) & 0xFFFF_FFFF
+            if acknowledged <= table.payload[row]:
+                flow.opening = max(flow.opening, acknowledged)
 
 
 def _read_third(table: Captured, flows: list[Flow]) -> None:

@@ -137,7 +137,8 @@ def _subflow_lines(subflow: Subflow) -> Iterator[str]:
     )
     facts = ["initial" if subflow.is_initial else f"opened by the {('client', 'server')[subflow.opener]}"]
     facts += ["backup"] if subflow.backup else []
-    facts.append(f"ids {subflow.local_id} {'?' if subflow.remote_id is None else subflow.remote_id}")
+    ids = ("?" if number is None else str(number) for number in (subflow.local_id, subflow.remote_id))
+    facts.append(f"ids {' '.join(ids)}")
     facts += [] if subflow.is_initial else [f"HMAC {subflow.hmac}"]
     if subflow.handshake_seconds is not None:
         facts.append(f"handshake {subflow.handshake_seconds * 1000:.3f} ms")

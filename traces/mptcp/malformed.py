@@ -32,6 +32,6 @@ def _fault(option: Option) -> str:
 
 
 def _where(flows: Flows, row: int, others: int) -> str:
-    flow, since = flows.flows[flows.table.flow[row]], (flows.table.time[row] - flows.table.time[0]) / 1e9
+    flow, since = flows.flows[flows.table.flow[row]], (int(flows.table.time[row]) - int(flows.table.time[0])) / 1e9
     more = f", and {others} more" if others else ""
     return f": {flow}, {since:.6f} s after the first segment{more}"

@@ -34,6 +34,8 @@ class Mapped:
     """Of each connection, whether the numbers of a side are out of reach of the hash of its key."""
     infinite: Integers
     """The segments with an infinite mapping."""
+    ceased: Integers
+    """The segments whose data go on without DSS."""
 
 
 def weigh(flows: Flows, streams: Streams, membership: Membership, maps: Maps, acks: Acks) -> Mapped:
@@ -45,7 +47,8 @@ def weigh(flows: Flows, streams: Streams, membership: Membership, maps: Maps, ac
     return Mapped(
         data=data, ends=find_ends(streams, maps, acks, data), bare=bare,
         unmapped=_unmapped(flows, streams, chunks, bare), checksums=count_checksums(flows, streams, maps, chunks),
-        proven=proven, refuted=refuted, infinite=maps.row[maps.infinite],
+        proven=proven, refuted=refuted, infinite=maps.row[maps.infinite & maps.signalled],
+        ceased=maps.row[maps.infinite & ~maps.signalled],
     )  # fmt: skip
 
 
@@ -62,7 +65,8 @@ def _bare(flows: Flows, streams: Streams, membership: Membership, maps: Maps) ->
 
 def _unmapped(flows: Flows, streams: Streams, chunks: Chunks, bare: Bool) -> Int64:
     flow = flows.table.flow[chunks.row]
-    at = np.flatnonzero((chunks.map < 0) & ~bare[flow])
+    # Data in a SYN come before all mappings.
+    at = np.flatnonzero((chunks.map < 0) & ~bare[flow] & (chunks.start > 0))
     count = len(streams.initial) // 2
     return np.bincount(streams.connection[flow[at]], weights=chunks.length[at], minlength=count).astype(np.int64)
 

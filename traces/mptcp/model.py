@@ -143,9 +143,11 @@ class Subflow:
     interfaces: tuple[str, ...]
     """On which it was seen."""
     is_initial: bool
-    backup: bool
-    local_id: int
-    """Address id of who opened it."""
+    """Whether it began the connection; False also when its handshake is missing."""
+    backup: bool | None
+    """None when the segments of its handshake that tell are missing."""
+    local_id: int | None
+    """Address id of who opened it; None when the segment that tells is missing."""
     remote_id: int | None
     started: float
     """Seconds since 1970."""

@@ -30,11 +30,19 @@ def delivered(evidence: Evidence, number: int, fallback_rows: Integers) -> Deliv
         count, doubt = _by_data_acks(evidence.mapped.ends, stream)
         if len(fallback_rows):
             count, doubt = max(count, _by_tcp(evidence.flows, fallback_rows, direction)), ""
+        if direction is Direction.C2S:
+            count += _opening(evidence, number)
         if not evidence.streams.known[stream] and not doubt and count and not len(fallback_rows):
             doubt = f"octets {WAY[direction]} are counted from the first that is seen, its initial DSN being unknown"
         octets.append(count)
         doubts += [doubt.format(way=WAY[direction])] if doubt else []
     return Delivered(Volume(*octets), tuple(doubts))
+
+
+def _opening(evidence: Evidence, number: int) -> int:
+    """Octets in the SYN, which come before all numbers (RFC 8684 appendix B)."""
+    initial = evidence.drafts[number].initial
+    return 0 if initial is None else evidence.flows.flows[initial].opening
 
 
 def _by_data_acks(ends: Ends, stream: int) -> tuple[int, str]:

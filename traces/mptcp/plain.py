@@ -26,12 +26,12 @@ def tcp_connections(flows: Flows, handshakes: Sequence[Handshake], membership: M
     found = []
     for number, at in enumerate(membership.plain):
         flow = flows.flows[at]
-        first, last = table.time[order[begins[at]]], table.time[order[begins[at + 1] - 1]]
+        first, last = int(table.time[order[begins[at]]]), int(table.time[order[begins[at + 1] - 1]])
         found.append(
             TcpConnection(
                 id=number, src=flow.source.address, sport=flow.source.port,
                 dst=flow.destination.address, dport=flow.destination.port,
-                started=int(first) / 1e9, duration=int(last - first) / 1e9,
+                started=first / 1e9, duration=(last - first) / 1e9,
                 syn_ttls=tuple(int(table.hop_limit[row]) for row in flow.syns),
                 syn_ack_ttls=tuple(int(table.hop_limit[row]) for row in flow.syn_acks),
                 asked=handshakes[at].asked, answered=bool(flow.syn_acks),

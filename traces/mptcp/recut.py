@@ -1,78 +1,155 @@
 """Data that two places saw in different segments, since a network card cut or joined them in between (TSO, GRO).
 
 Such segments are no copies of each other, yet nothing was sent twice. Where two places saw mostly the same octets of
-one side of a connection, those of one place count.
+one side of a connection, the segments of the place nearer to who opened it count, as of copies; of the other's only
+what was lost in between.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TypeAlias
+
 import numpy as np
+from numpy.typing import NDArray
 
 from traces.mptcp.numbering import grouped, unwrapped
 from traces.mptcp.table import Captured
 from traces.reading.segments import Int64
 
+Bool: TypeAlias = NDArray[np.bool_]
+Stretches: TypeAlias = tuple[Int64, Int64]
+"""Where each begins, and where it ends; ascending, and none touches another."""
 
-def drop_recut(table: Captured) -> list[int]:
-    """Leave out what another place has in other segments, and tell the flows where that was so."""
-    rows = np.flatnonzero(table.payload > 0)
-    side = table.flow[rows] * 2 + table.direction[rows]
-    place = table.tap[rows].astype(np.int64) << 8 | table.hop_limit[rows]
-    first = np.zeros(2 * int(table.flow.max(initial=-1)) + 2, np.int64)
+LONGEST = 1 << 20
+"""No segment has so many octets."""
+NEVER = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Data:
+    """Segments with payload. Arrays of equal length."""
+
+    row: Int64
+    place: Int64
+    """The same for the same interface, and as many hops away."""
+    time: Int64
+    start: Int64
+    """Sequence number, counted from where both places count from."""
+    end: Int64
+
+    def at(self, place: int) -> _Data:
+        """Those that were seen there."""
+        some = self.place == place
+        return _Data(self.row[some], self.place[some], self.time[some], self.start[some], self.end[some])
+
+
+def find_recut(table: Captured, counts: Bool) -> Int64:
+    """The rows of what a nearer place has in other segments.
+
+    `counts` says which row of each packet counts: those are looked at. Its copies tell what each place saw.
+    """
+    sides = 2 * int(table.flow.max(initial=-1)) + 2
+    rows = np.flatnonzero((table.payload > 0) & counts)
+    side, place = table.flow[rows] * 2 + table.direction[rows], _places(table, rows)
+    first = np.zeros(sides, np.int64)
     first[side[::-1]] = place[::-1]  # what is written last stays
-    differs = np.zeros(len(first), bool)
-    differs[side[place != first[side]]] = True
-    some = np.flatnonzero(differs[side])
-    order, begins = grouped(side[some], len(first))
-    drops: list[Int64] = []
-    for number in np.flatnonzero(differs):
-        at = some[order[begins[number] : begins[number + 1]]]
-        drops += _repeated_elsewhere(table, rows[at], place[at])
-    if not drops:
-        return []
-    gone = np.concatenate(drops)
-    keeps = np.ones(len(table), bool)
-    keeps[gone] = False
-    found = sorted({int(flow) for flow in table.flow[gone]})
-    table.keep(np.flatnonzero(keeps))
-    return found
+    mixed = np.zeros(sides, bool)
+    mixed[side[place != first[side]]] = True
+    if not mixed.any():
+        return rows[:0]
+    left, begins = _by_side(table, rows[mixed[side]], sides)
+    seen, begins_seen = _by_side(table, np.flatnonzero(table.payload > 0), sides)
+    gone = []
+    for number in np.flatnonzero(mixed):
+        all_rows = seen[begins_seen[number] : begins_seen[number + 1]]
+        base = table.sequence[all_rows[:1]]
+        some = _data(table, left[begins[number] : begins[number + 1]], base)
+        gone.append(_repeated_elsewhere(some, _data(table, all_rows, base), is_openers=number % 2 == 0))
+    return np.concatenate(gone)
 
 
-def _repeated_elsewhere(table: Captured, rows: Int64, place: Int64) -> list[Int64]:
-    """Of the segments of one side those to drop: the place that saw most octets keeps its own."""
-    numbers = table.sequence[rows]
-    start = unwrapped(numbers, np.array([0, len(rows)]), numbers[:1])
-    end = start + table.payload[rows]
-    unions = {int(one): _union(start[place == one], end[place == one]) for one in np.unique(place)}
-    main = max(unions, key=lambda one: int((unions[one][1] - unions[one][0]).sum()))
-    begins, ends = unions[main]
-    size = int((ends - begins).sum())
-    drops = []
-    for other in unions:
-        at = np.flatnonzero(place == other)
-        within = np.searchsorted(begins, start[at], side="right") - 1
-        at = at[(within >= 0) & (end[at] <= ends[np.maximum(within, 0)])]
-        covered = _union(start[at], end[at])
-        # Less than half, or in the same segments, may as well be retransmissions that went another way.
-        mostly = 2 * int((covered[1] - covered[0]).sum()) > size
-        if other != main and mostly and _cut_otherwise(start, end, at, np.flatnonzero(place == main)):
-            drops.append(rows[at])
-    return drops
+def _by_side(table: Captured, rows: Int64, sides: int) -> tuple[Int64, Int64]:
+    """These rows, those of each side of a flow together, and where each side begins."""
+    order, begins = grouped(table.flow[rows] * 2 + table.direction[rows], sides)
+    return rows[order], begins
 
 
-def _cut_otherwise(start: Int64, end: Int64, some: Int64, others: Int64) -> bool:
-    """Whether most octets of some segments lie in such as are not, with the same begin and end, among the others."""
-    there = set(zip(start[others].tolist(), end[others].tolist(), strict=True))
-    same = np.array([pair in there for pair in zip(start[some].tolist(), end[some].tolist(), strict=True)], bool)
-    size = end[some] - start[some]
-    return bool(size[~same].sum() > size[same].sum())
+def _places(table: Captured, rows: Int64) -> Int64:
+    return table.tap[rows].astype(np.int64) << 8 | table.hop_limit[rows]
 
 
-def _union(start: Int64, end: Int64) -> tuple[Int64, Int64]:
-    """The stretches that these ranges cover together: where each begins, and where it ends."""
-    if not len(start):
-        return start, end
+def _data(table: Captured, rows: Int64, base: NDArray[np.uint32]) -> _Data:
+    start = unwrapped(table.sequence[rows], np.array([0, len(rows)]), base)
+    return _Data(rows, _places(table, rows), table.time[rows], start, start + table.payload[rows])
+
+
+def _repeated_elsewhere(left: _Data, seen: _Data, *, is_openers: bool) -> Int64:
+    """Of what is left of one side, the rows to drop; `seen` is the side with all copies."""
+    unions = {int(one): _union(seen.at(int(one))) for one in np.unique(seen.place)}
+    nearest = _nearest(seen, unions, is_openers=is_openers)
+    size, main = _size(unions[nearest]), seen.at(nearest)
+    gone = [left.row[:0]]
+    for one, union in unions.items():
+        # Places with less than half of it may as well have seen retransmissions that went another way.
+        if one != nearest and 2 * _shared(union, unions[nearest]) > size:
+            others = left.at(one)
+            gone.append(others.row[_is_recut(others, seen.at(one), main)])
+    return np.concatenate(gone)
+
+
+def _is_recut(left: _Data, other: _Data, main: _Data) -> Bool:
+    """Which of the segments that are left of another place hold nothing but what the main one has in others.
+
+    Octets that the other saw more often were sent again, and lost in between. Where it is left with more segments than
+    that, those that begin and end as one of the main place are such.
+    """
+    cuts = np.unique(np.concatenate((main.start, main.end, other.start, other.end)))
+
+    def times_seen(data: _Data) -> Int64:
+        begun, ended = (
+            np.bincount(np.searchsorted(cuts, edge), minlength=len(cuts)) for edge in (data.start, data.end)
+        )
+        return np.cumsum(begun - ended)[:-1]
+
+    def octets_where(holds: Bool) -> Int64:
+        sums = np.concatenate(([0], np.cumsum(np.where(holds, np.diff(cuts), 0))))
+        return sums[np.searchsorted(cuts, left.end)] - sums[np.searchsorted(cuts, left.start)]
+
+    lost, size = times_seen(other) - times_seen(main), left.end - left.start
+    alike = np.isin(left.start * LONGEST + size, main.start * LONGEST + main.end - main.start)
+    return (2 * octets_where(times_seen(left) > lost) > size) & ~alike
+
+
+def _nearest(seen: _Data, unions: dict[int, Stretches], *, is_openers: bool) -> int:
+    """Of the places that saw much of the side, the one nearest to who opened the flow: it sent or got it first or last.
+
+    They are compared by when they saw what all of them have seen.
+    """
+    most = max(_size(union) for union in unions.values())
+    much = [one for one, union in unions.items() if 2 * _size(union) >= most]
+    common = max(int(unions[one][0][0]) for one in much)
+    when = {one: int(seen.time[(seen.place == one) & (seen.end > common)].min(initial=NEVER)) for one in much}
+    return min(much, key=when.__getitem__) if is_openers else max(much, key=when.__getitem__)
+
+
+def _union(data: _Data) -> Stretches:
+    """What these segments cover together."""
+    return _joined(data.start, data.end)
+
+
+def _joined(start: Int64, end: Int64) -> Stretches:
     order = np.argsort(start, kind="stable")
     start, reach = start[order], np.maximum.accumulate(end[order])
     fresh = np.concatenate(([True], start[1:] > reach[:-1]))
     return start[fresh], reach[np.concatenate((np.flatnonzero(fresh)[1:] - 1, [len(start) - 1]))]
+
+
+def _size(union: Stretches) -> int:
+    return int((union[1] - union[0]).sum())
+
+
+def _shared(one: Stretches, other: Stretches) -> int:
+    """How many octets they have in common."""
+    both = _joined(np.concatenate((one[0], other[0])), np.concatenate((one[1], other[1])))
+    return _size(one) + _size(other) - _size(both)

@@ -39,10 +39,27 @@ def round_trips(flows: Flows) -> Samples:
     exact = (last > first) & (ends[np.maximum(last - 1, 0)] == keys) if len(ends) else np.zeros(len(keys), bool)
     exact &= repeated[last] == repeated[first]
     acks, sent = acks[exact], sent[last[exact] - 1]
+    # What only another place saw, as it was lost on the way, has that place's time.
+    here = _is_usual(flows, acks) & _is_usual(flows, sent)
+    acks, sent = acks[here], sent[here]
     seconds = (flows.table.time[acks] - flows.table.time[sent]) / 1e9
     sound = np.flatnonzero(seconds >= 0)
     sound = sound[np.argsort(acks[sound], kind="stable")]
     return Samples(acks[sound], seconds[sound])
+
+
+def _is_usual(flows: Flows, rows: Int64) -> NDArray[np.bool_]:
+    """Which of the rows have the hop limit that most such of their side have."""
+    table = flows.table
+    side = table.flow[rows] * 2 + table.direction[rows]
+    pairs, inverse, counts = np.unique(
+        side.astype(np.int64) << 8 | table.hop_limit[rows], return_inverse=True, return_counts=True
+    )
+    order = np.lexsort((counts, pairs >> 8))
+    usual = np.zeros(2 * len(flows.flows), np.int64)
+    usual[pairs[order] >> 8] = pairs[order]  # of each side the last one stays
+    is_usual: NDArray[np.bool_] = (usual[pairs >> 8] == pairs)[inverse]
+    return is_usual
 
 
 def _data(flows: Flows) -> tuple[Int64, Int64, Int32]:
@@ -62,7 +79,7 @@ def _data(flows: Flows) -> tuple[Int64, Int64, Int32]:
 
 
 def _new_acknowledgements(flows: Flows) -> tuple[Int64, Int64, Int64]:
-    """Integers of those that say something new, up to what each acknowledges, and what was acknowledged before it."""
+    """Rows of those that say something new, up to what each acknowledges, and what was acknowledged before it."""
     table = flows.table
     rows = np.flatnonzero((flows.acknowledged > 0) & (flows.acknowledged < ROOM))
     side = (table.flow[rows] * 2 + table.direction[rows]) ^ 1

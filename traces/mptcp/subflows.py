@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from traces.mptcp.evidence import Evidence
 from traces.mptcp.flows import Flow, Flows
 from traces.mptcp.handshake import Handshake
@@ -14,7 +12,7 @@ from traces.mptcp.keys import join_hmac
 from traces.mptcp.membership import Draft
 from traces.mptcp.model import Int64, MapKind, Proof, Subflow, Volume
 from traces.mptcp.table import ACK, SYN
-from traces.reading.segments import Integers, UInt32
+from traces.reading.segments import Integers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,12 +37,14 @@ def build_subflow(evidence: Evidence, draft: Draft, at: int, parts: SubflowParts
     def volume(*chosen: MapKind) -> Volume:
         return Volume(*(sum(octets[kind] for kind in chosen) for octets in kinds))
 
-    is_initial = number == draft.initial
+    # One that is seen from its midst may as well have joined.
+    is_initial = number == draft.initial and draft.version is not None
     return Subflow(
         id=at, src=flow.source.address, sport=flow.source.port, dst=flow.destination.address,
         dport=flow.destination.port, opener=draft.openers[at],
-        interfaces=_names(evidence.interfaces, np.unique(table.tap[rows])),
-        is_initial=is_initial, backup=any(handshake.backup), local_id=handshake.ids[0] or 0,
+        interfaces=_names(evidence.interfaces, evidence.flows.seen_on[number]),
+        is_initial=is_initial, backup=_backup(handshake, is_initial=is_initial),
+        local_id=0 if is_initial else handshake.ids[0],
         # The addresses of the initial subflow have id 0 (RFC 8684 section 3.2).
         remote_id=0 if is_initial else handshake.ids[1], started=int(table.time[rows[0]]) / 1e9,
         handshake_seconds=_handshake_seconds(evidence.flows, flow, rows), hmac=_hmac(draft, at, handshake),
@@ -55,9 +55,17 @@ def build_subflow(evidence: Evidence, draft: Draft, at: int, parts: SubflowParts
     )  # fmt: skip
 
 
-def _names(interfaces: Sequence[str], taps: UInt32) -> tuple[str, ...]:
+def _backup(handshake: Handshake, *, is_initial: bool) -> bool | None:
+    """What its handshake says; whatever MP_PRIO says later is among the events."""
+    if not is_initial and None in handshake.ids and not any(handshake.backup):
+        return None
+    return any(handshake.backup)
+
+
+def _names(interfaces: Sequence[str], taps: Int64) -> tuple[str, ...]:
+    """Sorted, whatever the order of the files."""
     numbers = [int(tap) & 0xFFFF for tap in taps]
-    return tuple(dict.fromkeys(interfaces[number] for number in numbers if number < len(interfaces)))
+    return tuple(sorted({interfaces[number] for number in numbers if number < len(interfaces)}))
 
 
 def _ttls(flows: Flows, rows: list[int]) -> tuple[int, ...]:
@@ -69,9 +77,9 @@ def _handshake_seconds(flows: Flows, flow: Flow, rows: Integers) -> float | None
         return None
     table = flows.table
     third = rows[(table.direction[rows] == 0) & (table.flags[rows] & (SYN | ACK) == ACK) & (rows > flow.syn_acks[0])]
-    # Position 1 on both sides: later segments say nothing of when the handshake ended.
+    # Nothing sent but the SYNs: later segments say nothing of when the handshake ended.
     third = third[(flows.position[third] == 1) & (flows.acknowledged[third] == 1)]
-    return int(table.time[third[0]] - table.time[flow.syns[0]]) / 1e9 if len(third) else None
+    return (int(table.time[third[0]]) - int(table.time[flow.syns[0]])) / 1e9 if len(third) else None
 
 
 def _hmac(draft: Draft, at: int, handshake: Handshake) -> Proof:

@@ -57,7 +57,7 @@ class Table:
     syn_options: dict[int, bytes]
     """All TCP options of segments with SYN, by row."""
     malformed: Int64
-    """Integers of segments with a malformed DSS."""
+    """Rows of segments with a malformed DSS."""
 
     def __len__(self) -> int:
         return len(self.time)

@@ -18,6 +18,9 @@ from traces.reading.segments import Int64, Integers
 
 Bool: TypeAlias = NDArray[np.bool_]
 
+EARLIER = 1 << 31
+"""Octets before the first that is seen: as many as can be told from later ones."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Carried:
@@ -58,7 +61,8 @@ def tcp_octets(flows: Flows, rows: Int64) -> Int64:
     """Octets of payload, each once, shape (flows, 2 directions from who opened it), over these rows."""
     table = flows.table
     rows = rows[table.payload[rows] > 0]
-    start = flows.position[rows] + (table.flags[rows] & SYN > 0)
+    # Where a capture begins in the midst of a connection, octets may come before the first that was seen.
+    start = flows.position[rows] + (table.flags[rows] & SYN > 0) + EARLIER
     sound = (start >= 0) & (start < REACH // 2)
     rows, start = rows[sound], start[sound]
     side = table.flow[rows] * 2 + table.direction[rows]

@@ -11,6 +11,7 @@ from traces.products.flight import window_limited
 from traces.products.sides import side_of
 
 Cell: TypeAlias = str | int | float | None
+YES_OR_NO = {True: "yes", False: "no", None: ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def subflows(chosen: Iterable[Connection], *, since: float = 0.0) -> Table:
 def _subflow(flow: Subflow, since: float) -> tuple[Cell, ...]:
     return (
         flow.id, flow.src, flow.sport, flow.dst, flow.dport, _sender(flow.opener), " ".join(flow.interfaces),
-        "yes" if flow.backup else "no", flow.local_id, flow.remote_id, round(flow.started - since, 6),
+        YES_OR_NO[flow.backup], flow.local_id, flow.remote_id, round(flow.started - since, 6),
         _milliseconds(flow.handshake_seconds), flow.hmac, flow.mapped.c2s, flow.mapped.s2c, flow.unique.c2s,
         flow.unique.s2c, flow.retransmitted.c2s, flow.retransmitted.s2c, flow.reinjected.c2s, flow.reinjected.s2c,
         flow.reinjected_same.c2s, flow.reinjected_same.s2c, *map(_milliseconds, flow.rtt_median),

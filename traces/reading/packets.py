@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
 
 from traces.reading.segments import Int64, UInt8, UInt16
 
@@ -36,3 +38,15 @@ class Packets:
     """Octets in the file."""
     length: Int64
     """Octets on the wire."""
+
+
+def joined(parts: Sequence[Packets]) -> Packets:
+    """Those of one piece that follow one another; at least one part."""
+    if len(parts) == 1:
+        return parts[0]
+    columns = [one.name for one in fields(Packets) if one.name not in {"seen", "octets"}]
+    return Packets(
+        seen=sum(part.seen for part in parts),
+        octets=parts[0].octets,
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in columns},
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from traces.reading.blocks import PACKETS, TRAILER, read_fields
 from traces.reading.interfaces import Interface, describe
 from traces.reading.octets import numbers, take
-from traces.reading.packets import Packets, Register
+from traces.reading.packets import Packets, Register, joined
 from traces.reading.scan import Layout, scan
 from traces.reading.segments import Int64, UInt32, UInt64
 from traces.reading.stream import Window
@@ -46,7 +47,10 @@ class PcapngReader:
         """So many blocks at most in each; ends where the file does, or where it is damaged."""
         window = self._window
         while window.has(SMALLEST):
-            if bytes(window.octets[window.at : window.at + 4]) == MAGIC and not self._begin_section():
+            if bytes(window.octets[window.at : window.at + 4]) == MAGIC and not self._begin_section(window.at):
+                self._tally.say(
+                    f"the section header at octet {window.place} has no byte order: nothing behind it is read"
+                )
                 return
             layout = Layout(self._order, LENGTH_AT, 0, slice(0, 4))  # the kind is the marker
             starts = scan(window.octets, window.at, window.end, layout, most)
@@ -55,22 +59,31 @@ class PcapngReader:
             if not sound:
                 self._tally.say(self._damage(int(blocks[0, 1])))
                 return
-            whole = min(sound, len(starts) - 1, _next_section(blocks))
+            whole = min(sound, len(starts) - 1)
             if whole:
-                yield self._packets(starts[:whole], blocks[:whole, 0])
-                window.at = int(starts[whole])
+                parts, done = self._sections(starts[:whole], blocks[:whole, 0])
+                yield joined(parts)
+                window.at = int(starts[done])
             elif not window.has(int(blocks[0, 1])):
                 break
         if window.at < window.end:
             self._tally.say(f"it ends within the block behind packet {self._number - 1}")
 
-    def _begin_section(self) -> bool:
-        """Take the byte order from the section header that comes next; its interfaces follow it."""
-        order = ORDERS.get(bytes(self._window.octets[self._window.at + 8 : self._window.at + 12]))
+    def _sections(self, starts: Int64, kinds: UInt32) -> tuple[list[Packets], int]:
+        """The packets section by section, and how many blocks these have: up to where another byte order begins."""
+        parts: list[Packets] = []
+        begins = np.flatnonzero(kinds[1:] == SECTION) + 1
+        for begin, end in pairwise([0, *begins.tolist(), len(starts)]):
+            before = self._order
+            if begin and not (self._begin_section(int(starts[begin])) and self._order == before):
+                return parts, begin
+            parts.append(self._packets(starts[begin:end], kinds[begin:end]))
+        return parts, len(starts)
+
+    def _begin_section(self, at: int) -> bool:
+        """Take the byte order from a section header, whose interfaces follow it; false where it has none."""
+        order = ORDERS.get(bytes(self._window.octets[at + 8 : at + 12]))
         if order is None:
-            self._tally.say(
-                f"the section header at octet {self._window.place} has no byte order: nothing behind it is read"
-            )
             return False
         self._order, self._interfaces, self._names = order, [], Counter()
         return True
@@ -130,9 +143,3 @@ class PcapngReader:
         name, interface = describe(self._window.octets[at : at + size].tobytes(), self._order)
         self._interfaces.append(dataclasses.replace(interface, index=self._register(name, self._names[name])))
         self._names[name] += 1
-
-
-def _next_section(blocks: UInt32) -> int:
-    """How many blocks come before the next section header, the first one apart."""
-    sections = np.flatnonzero(blocks[1:, 0] == SECTION)
-    return int(sections[0]) + 1 if len(sections) else len(blocks)

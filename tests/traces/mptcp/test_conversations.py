@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.traces.mptcp.conversation import ACK, C2S, S2C, SYN, Conversation, Packet
+from tests.traces.mptcp.conversation import ACK, C2S, S2C, SYN, Conversation, Packet, Way
 from tests.traces.mptcp.traces import only, trace_of_packets
-from traces.mptcp.model import Direction, EventKind, MapKind, Proof, Volume
+from traces.mptcp.model import Connection, Direction, EventKind, MapKind, Proof, Volume
 
 
 def kinds(conversation: Conversation) -> list[MapKind]:
@@ -247,6 +247,82 @@ class TestFallback:
         assert connection.fallback == ("infinite mapping after MP_FAIL" if after else "infinite mapping")
         assert connection.bytes == connection.subflows[0].unique == Volume(130, 0)
 
+    def test_data_that_go_on_without_dss(self) -> None:
+        """As when a middlebox begins to strip options: nothing says so, and both ends go on as plain TCP."""
+        talk = Conversation()
+        way = talk.connect()
+        talk.data(way, C2S, 100)
+        talk.data(way, S2C, 70)
+        without_dss(talk, way)
+        connection = only(talk)
+        assert connection.fallback == "data go on without DSS"
+        assert connection.bytes == connection.subflows[0].unique == Volume(130, 90)
+
+    def test_data_whose_mapping_was_lost_are_no_fallback(self) -> None:
+        talk = Conversation()
+        way = talk.connect()
+        talk.data(way, C2S, 100)
+        without_dss(talk, way)
+        talk.acknowledge(way, C2S)
+        assert only_connection(talk).fallback == ""
+
+    def test_nor_are_they_beside_another_subflow(self) -> None:
+        talk = Conversation()
+        way = talk.connect()
+        talk.join()
+        talk.data(way, C2S, 100)
+        without_dss(talk, way)
+        assert only_connection(talk).fallback == ""
+
+
+def without_dss(talk: Conversation, way: Way) -> None:
+    """30 octets from the client and 20 from the server, and nobody's option."""
+    for direction, size in ((C2S, 30), (S2C, 20)):
+        talk.send(way, direction, ACK, payload=b"x" * size)
+        way.sent[direction] += size
+    talk.send(way, C2S, ACK)
+
+
+def only_connection(talk: Conversation) -> Connection:
+    (connection,) = trace_of_packets(talk.packets).connections
+    return connection
+
+
+class TestFastOpen:
+    def test_octets_in_the_syn_come_before_those_that_data_acknowledgements_count(self) -> None:
+        """As Linux does (RFC 8684 appendix B)."""
+        talk = opened_with(50)
+        way, payload = talk.ways[0], b"y" * 100
+        # Subflow sequence numbers count from behind them, too.
+        mapping = talk.dss(C2S, dsn=talk.peers[C2S].next_dsn, ssn=1, payload=payload)
+        talk.send(way, C2S, ACK, mapping, payload=payload)
+        way.sent[C2S] += len(payload)
+        talk.peers[C2S].next_dsn += len(payload)
+        talk.acknowledge(way, S2C)
+        connection = only_connection(talk)
+        assert connection.bytes == Volume(150, 0)
+        assert connection.subflows[0].handshake_seconds == pytest.approx(0.0002)
+
+    def test_what_the_syn_ack_does_not_acknowledge_counts_when_it_is_sent_again(self) -> None:
+        talk = opened_with(50, accepted=False)
+        talk.data(talk.ways[0], C2S, 150)
+        assert only_connection(talk).bytes == Volume(150, 0)
+
+
+def opened_with(size: int, *, accepted: bool = True) -> Conversation:
+    """A handshake with so many octets of data in its SYN."""
+    talk = Conversation()
+    way, (client, server) = talk.new_way(), talk.peers
+    talk.send(way, C2S, SYN, talk.option(0, 1, b"\x01"), payload=b"x" * size)
+    talk.send(way, S2C, SYN | ACK, talk.option(0, 1, b"\x01" + server.key))
+    if accepted:
+        way.sent[C2S] += size
+        answer = bytearray(talk.packets[1].octets)
+        answer[28:32] = ((way.isn[C2S] + 1 + size) % (1 << 32)).to_bytes(4, "big")
+        talk.packets[1] = Packet(talk.packets[1].nanoseconds, bytes(answer))
+    talk.send(way, C2S, ACK, talk.option(0, 1, b"\x01" + client.key + server.key))
+    return talk
+
 
 class TestMissingAndReused:
     @pytest.mark.parametrize("version", [0, 1])
@@ -272,8 +348,18 @@ class TestMissingAndReused:
         trace = trace_of_packets(talk.packets[3:])
         (connection,) = trace.connections
         assert (connection.version, connection.client_token, connection.initial_dsn) == (None, "", (None, None))
+        (subflow,) = connection.subflows
+        assert (subflow.is_initial, subflow.local_id, subflow.remote_id) == (False, None, None)
         assert connection.bytes == connection.subflows[0].mapped == Volume(300, 0)
         assert len(trace.warnings) >= 2
+
+    def test_the_address_id_of_a_subflow_whose_syn_is_missing_is_not_known(self) -> None:
+        talk = Conversation()
+        talk.connect()
+        talk.data(talk.join(), C2S, 100)
+        trace = trace_of_packets([packet for at, packet in enumerate(talk.packets) if at != 3])
+        (joined,) = trace.connections[-1].subflows
+        assert (joined.local_id, joined.remote_id) == (None, 0)
 
     def test_of_very_many_warnings_the_first_are_told(self) -> None:
         talk = Conversation()

@@ -118,16 +118,28 @@ def cut(packet: Packet) -> list[Packet]:
     return parts
 
 
-def test_segments_that_a_network_card_cut_on_the_way_are_not_sent_twice() -> None:
+@pytest.mark.parametrize("one_of", [1, 3, 5, 11])
+@pytest.mark.parametrize("client_first", [True, False])
+def test_segments_that_a_network_card_cut_on_the_way_are_not_sent_twice(one_of: int, client_first: bool) -> None:
+    """All of them, or one of so many: a card leaves those alone that are short enough."""
     packets = slow(conversation()).packets
     client, server = (at(end, packets) for end in (C2S, S2C))
-    trace = trace_of_packets(client, [part for packet in server for part in cut(packet)])
+    cut_up = [part for number, packet in enumerate(server) for part in ([packet] if number % one_of else cut(packet))]
+    trace = trace_of_packets(*((client, cut_up) if client_first else (cut_up, client)))
     alone = only(trace_of_packets(client))
     connection = only(trace)
     assert (connection.bytes, connection.reinjected) == (alone.bytes, alone.reinjected)
     assert connection.subflows[0].mapped == alone.subflows[0].mapped
     assert connection.subflows[0].retransmitted == alone.subflows[0].retransmitted
     assert [warning for warning in trace.warnings if "different segments" in warning] == list(trace.warnings) != []
+
+
+def test_what_was_lost_and_is_sent_again_in_other_segments_counts_as_sent() -> None:
+    packets = slow(conversation()).packets
+    lost = next(packet for packet in packets if len(packet.octets) > 1000 and not is_from_client(packet))
+    arrives = [packet for packet in packets if packet is not lost] + cut(lost)
+    both = only(trace_of_packets(at(C2S, arrives), at(S2C, [*arrives, lost])))
+    assert both.subflows[0].retransmitted == Volume(999, 1001)
 
 
 def test_a_retransmission_over_another_interface_is_one() -> None:

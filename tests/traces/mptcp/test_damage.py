@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.traces.mptcp.conversation import C2S, S2C, Conversation, Packet
-from tests.traces.mptcp.traces import trace_of_packets
+from tests.traces.mptcp.conversation import C2S, S2C, SYN, Conversation, Packet
+from tests.traces.mptcp.traces import trace_of, trace_of_packets
+from tests.traces.reading.files import enhanced, interface, section
+from tests.traces.reading.packets import ipv4, tcp
 from traces.mptcp.form import as_json, as_lines
 from traces.mptcp.model import Connection, EventKind, Trace
 
@@ -191,3 +194,25 @@ def test_octets_that_were_changed(talk: Conversation, data: st.DataObject) -> No
         octets[data.draw(st.integers(0, min(len(octets), 100) - 1))] ^= data.draw(st.integers(1, 255))
         packets[number] = Packet(packets[number].nanoseconds, bytes(octets))
     assert json_is_whole(as_json(trace_of_packets(packets)))
+
+
+def test_times_further_apart_than_can_be_counted(tmp_path: Path) -> None:
+    """A damaged block may have any time; what is malformed is told with the seconds since the first segment."""
+    path, ticks = tmp_path / "a.pcapng", (1 << 63) // 1000
+    segments = [tcp(flags=SYN), tcp(options=bytes((30, 4, 0x90, 0)), sequence=2), tcp(sequence=3)]
+    blocks = [enhanced(ipv4(one), ticks=at) for one, at in zip(segments, (ticks + 2, 0, ticks - 1), strict=True)]
+    path.write_bytes(section() + interface() + b"".join(blocks))
+    trace = trace_of(path)
+    assert len(trace.tcp_connections) == 1
+    assert any("unknown subtype 9" in warning for warning in trace.warnings)
+
+
+def test_whether_a_subflow_is_for_backup_is_not_known_without_its_syn() -> None:
+    talk = Conversation()
+    talk.connect()
+    way = talk.join(backup=True)
+    talk.data(way, C2S, 100)
+    without = [one for number, one in enumerate(talk.packets) if number != 3]
+    subflows = [one for found in as_json(trace_of_packets(without))["connections"] for one in found["subflows"]]
+    (joined,) = [one for one in subflows if one["sport"] == 40001]
+    assert joined["backup"] is None

@@ -20,7 +20,7 @@ def at_client(name: str) -> Trace:
     return trace_of(capture(f"{folder}/{name}.client.pcap"))
 
 
-def identity(subflow: Subflow) -> tuple[str, int, str, int, int, int | None, bool]:
+def identity(subflow: Subflow) -> tuple[str, int, str, int, int | None, int | None, bool | None]:
     return (
         subflow.src, subflow.sport, subflow.dst, subflow.dport, subflow.local_id, subflow.remote_id, subflow.backup,
     )  # fmt: skip

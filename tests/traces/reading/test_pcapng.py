@@ -138,6 +138,15 @@ class TestSections:
         assert [number for piece in pieces for number in piece.number.tolist()] == [1, 2, 3]
         assert (reading.interfaces, reading.warnings) == (["wlp1s0", "wlan1"], [])
 
+    def test_very_many_are_read_in_one_go(self, path: Path) -> None:
+        """As of files that were put one behind the other: a look at what is in memory for each would take forever."""
+        names = (b"wlp1s0", b"wlan1")
+        parts = [section() + interface("<", option("<", NAME, name)) + enhanced(PACKET) for name in names]
+        (piece,), reading = read(path, b"".join(parts) * 100)
+        assert piece.interface.tolist() == [0, 1] * 100
+        assert piece.number.tolist() == list(range(1, 201))
+        assert (reading.packets, reading.interfaces, reading.warnings) == (200, ["wlp1s0", "wlan1"], [])
+
     def test_one_without_a_byte_order_ends_the_reading(self, path: Path) -> None:
         broken = bytearray(section())
         broken[8:12] = b"abcd"
