@@ -336,7 +336,7 @@ def capture(
 })  # fmt: skip
 def mptcptrace(
     lab: Lab, file: str, ip_offset: str = "", out: str = "", plot: str = "", format: str = "", connection: str = "",
-    interval: str = "1", points: str = "4000", relative: bool = False, replace: bool = False, json: bool = False,
+    interval: str = "", points: str = "4000", relative: bool = False, replace: bool = False, json: bool = False,
 ) -> None:  # fmt: skip
     """List the MPTCP connections in capture files, and plot what went over each subflow when."""
     wanted = read_wanted(

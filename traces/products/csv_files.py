@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable, Iterator
 from typing import TextIO
 
-from traces.products.numbers import numbers_text, seconds_text
+from traces.products.numbers import numbers_text, pieces, seconds_text
 from traces.products.plot import Plot, Series, Shape
 from traces.products.tables import Table
 
@@ -16,7 +16,10 @@ FORMULAS = ("=", "+", "-", "@")
 
 
 def write_plot(plot: Plot, file: TextIO, *, relative: bool) -> None:
-    """A line for each value: x, series, subflow, y, and where segments end or points are named, that too."""
+    """A line for each value: x, series, subflow, y, and where segments end or points are named, that too.
+
+    They are all there, and written piece by piece.
+    """
     ranged = any(series.shape is Shape.SEGMENTS for series in plot.series)
     named = any(series.labels for series in plot.series)
     columns = [plot.x.column, "series", "subflow", plot.y.column]
@@ -26,7 +29,8 @@ def write_plot(plot: Plot, file: TextIO, *, relative: bool) -> None:
     writer.writerow(columns)
     zero = plot.start if relative else 0
     for series in plot.series:
-        writer.writerows(_rows(plot, series, zero, ranged=ranged, named=named))
+        for piece in pieces(series):
+            writer.writerows(_rows(plot, piece, zero, ranged=ranged, named=named))
 
 
 def _rows(plot: Plot, series: Series, zero: int, *, ranged: bool, named: bool) -> Iterable[tuple[str, ...]]:

@@ -30,8 +30,9 @@ function segments(series) {
 
 function marks(series, y) {
   const open = series.symbol.endsWith("-open");
-  const marker = {symbol: series.symbol, size: series.shape === "segments" ? 8 : 5, color: series.colour};
-  marker.line = {width: open ? 1 : 0, color: series.colour};
+  const size = series.outlined ? 8 : series.labels.length ? 9 : 5;
+  const marker = {symbol: series.symbol, size, color: series.colour};
+  marker.line = {width: open || series.outlined ? 1 : 0, color: series.outlined ? TEXT : series.colour};
   return {x: series.x, y, mode: "markers", marker};
 }
 
@@ -86,6 +87,24 @@ function layout(plot) {
   };
 }
 
+// Keys that zoom, and pan by a part of what is shown.
+const ZOOMS = {"+": 0.5, "=": 0.5, "-": 2};
+const PANS = {ArrowLeft: ["xaxis", -0.25], ArrowRight: ["xaxis", 0.25], ArrowDown: ["yaxis", -0.25], ArrowUp: ["yaxis", 0.25]};
+
+function moved([low, high], zoom, pan) {
+  const middle = (low + high) / 2 + pan * (high - low), half = (high - low) / 2 * zoom;
+  return [middle - half, middle + half];
+}
+
+// What a key changes of a plot's layout; nothing for other keys.
+function keyed(place, key) {
+  const axes = Object.fromEntries(["xaxis", "yaxis"].map((name) => [name, place.layout[name].range]));
+  if (key === "0") return {"xaxis.autorange": true, "yaxis.autorange": true};
+  if (key in ZOOMS) return {"xaxis.range": moved(axes.xaxis, ZOOMS[key], 0)};
+  if (key in PANS) return {[`${PANS[key][0]}.range`]: moved(axes[PANS[key][0]], 1, PANS[key][1])};
+  return null;
+}
+
 class Connection {
   constructor(details) {
     this.details = details;
@@ -117,6 +136,12 @@ class Connection {
     if (plot.overTime) Object.assign(shown.xaxis, this.time);
     Plotly.newPlot(place, place.shown, shown, {...CONFIG, toImageButtonOptions: {filename: place.id}});
     if (plot.overTime) place.on("plotly_relayout", (change) => this.follow(place, change));
+    place.addEventListener("keydown", (event) => {
+      const change = event.ctrlKey || event.metaKey || event.altKey ? null : keyed(place, event.key);
+      if (!change) return;
+      event.preventDefault();
+      Plotly.relayout(place, change);
+    });
   }
 
   visible(trace) {

@@ -62,7 +62,8 @@ class Side:
         return nanoseconds(self.connection.started)
 
     def __bool__(self) -> bool:
-        return bool(len(self.sent.time) or len(self.acked.time))
+        """Whether data went this way, or at least some were acknowledged."""
+        return bool(len(self.sent.time) or self.acked.highest[-1:].any())
 
 
 def side_of(connection: Connection, direction: Direction) -> Side:

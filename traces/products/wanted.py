@@ -13,7 +13,6 @@ from traces.products.goodput import Interval, read_interval
 from traces.products.plot import Product
 
 FEWEST_POINTS = 100
-ONE_SECOND = Interval(nanoseconds=1_000_000_000)
 
 
 class Format(StrEnum):
@@ -31,7 +30,7 @@ OPTIONS = {
     "plot": f"What to plot, separated by commas: {', '.join(Product)}. By default all.",
     "format": f"Forms of the plots, separated by commas: {', '.join(Format)}; by default html.",
     "connection": "Numbers of the connections to plot, separated by commas; by default all.",
-    "interval": "What goodput is averaged over: seconds, as 0.5 or 500ms, or data acks, as 20acks.",
+    "interval": "What goodput is averaged over: 0.5 (seconds), 500ms, 20acks; by default 1 s, less if that is short.",
     "points": "At most so many values of a series are in the HTML report; CSV and xpl have all.",
     "relative": "In CSV and xpl, count times from the connection's start.",
     "replace": "Write over files in the folder.",
@@ -48,8 +47,8 @@ class Wanted:
     formats: tuple[Format, ...] = (Format.HTML,)
     connections: tuple[int, ...] = ()
     """Empty: all."""
-    interval: Interval = ONE_SECOND
-    """What goodput is averaged over."""
+    interval: Interval | None = None
+    """What goodput is averaged over; None: what suits each connection."""
     points: int = 4000
     """At most so many values of a series are in a report."""
     relative: bool = False
@@ -83,7 +82,7 @@ def read_wanted(
         products=tuple(dict.fromkeys(choice(one, Product, "--plot") for one in _listed(plot))) or tuple(Product),
         formats=tuple(dict.fromkeys(choice(one, Format, "--format") for one in _listed(form))) or (Format.HTML,),
         connections=tuple(dict.fromkeys(number(one, "--connection") for one in _listed(connection))),
-        interval=read_interval(interval, "--interval"),
+        interval=read_interval(interval, "--interval") if interval else None,
         points=most,
         relative=relative,
         replace=replace,

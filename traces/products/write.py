@@ -89,7 +89,7 @@ def _picture(plot: Plot, _wanted: Wanted, path: Path) -> Path:
 
 def _xpl(plot: Plot, wanted: Wanted, path: Path) -> Path:
     with path.open("w", encoding="utf-8") as file:
-        file.writelines(f"{line}\n" for line in xpl(plot, relative=wanted.relative))
+        file.writelines(xpl(plot, relative=wanted.relative))
     return path
 
 
