@@ -414,7 +414,7 @@ def bench_traces(lab: Lab, packets: str = "0", rounds: str = "0", json: bool = F
     """Measure how fast subflows are listed, beside tshark with the same capture."""
     summary = run_bench_traces(lab, packets=number(packets, "--packets"), rounds=number(rounds, "--rounds"))
     if not lab.host.dry:
-        report(summary.as_json(), summary.lines(), json)
+        conclude(summary, json)
 
 
 @lab_task(help={"fast": "Only what is quick and needs no guest.", "only": "Only tests that match this expression."})

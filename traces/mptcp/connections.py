@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from traces.mptcp.coverage import REACH
 from traces.mptcp.evidence import Evidence
 from traces.mptcp.fallback import Fallbacks
 from traces.mptcp.flows import Flow
@@ -13,7 +12,6 @@ from traces.mptcp.model import (
     Connection,
     DataAcks,
     Direction,
-    Int64,
     Mappings,
     Proof,
     RttSamples,
@@ -23,11 +21,10 @@ from traces.mptcp.model import (
 from traces.mptcp.numbering import grouped
 from traces.mptcp.octets import delivered
 from traces.mptcp.rtt import medians
-from traces.mptcp.streams import Bool
 from traces.mptcp.subflows import SubflowParts, build_subflow
 from traces.mptcp.table import SYN
-from traces.mptcp.verification import count_checksums
 from traces.mptcp.volumes import by_kind
+from traces.reading.segments import Int32, Integers
 
 
 def connections(evidence: Evidence) -> tuple[tuple[Connection, ...], list[str]]:
@@ -39,13 +36,14 @@ def connections(evidence: Evidence) -> tuple[tuple[Connection, ...], list[str]]:
 
 
 class _Rows:
-    """Which entries of a column belong to each connection, and to each keep their order."""
+    """Which entries of a column belong to each connection or flow, in their order."""
 
-    def __init__(self, connection: Int64, count: int) -> None:
+    def __init__(self, whose: Integers, count: int) -> None:
         # Those of none, which have -1, come first.
-        self._order, self._begins = grouped(connection + 1, count + 1)
+        order, self._begins = grouped(whose + 1, count + 1)
+        self._order = order.astype(np.int32)
 
-    def of(self, number: int) -> Int64:
+    def of(self, number: int) -> Int32:
         return self._order[self._begins[number + 1] : self._begins[number + 2]]
 
 
@@ -56,27 +54,21 @@ class _Builder:
         self.evidence, count = evidence, len(evidence.drafts)
         flows, streams = evidence.flows, evidence.streams
         self.table = flows.table
-        connection = streams.connection[self.table.flow]
-        self.rows = _Rows(connection, count)
-        self.data = _Rows(evidence.data.stream >> 1, count)
-        self.fallbacks = Fallbacks(evidence)
-        self.proven, self.refuted = _beginnings(evidence)
-        self.scales = np.array([_used_scales(flow) for flow in flows.flows], np.int64).reshape(-1, 2)
-        self.chunks = _Rows(connection[evidence.chunks.row], count)
-        self.placed = evidence.bare[self.table.flow[evidence.chunks.row]]
+        self.members = _Rows(self.table.flow, len(flows.flows))
+        self.data = _Rows(evidence.mapped.data.stream >> 1, count)
         self.acks = _Rows(evidence.acks.stream >> 1, count)
-        self.rtts = _Rows(connection[evidence.rtts.row], count)
+        self.rtts = _Rows(streams.connection[self.table.flow[evidence.rtts.row]], count)
+        self.fallbacks = Fallbacks(evidence)
+        self.scales = np.array([_used_scales(flow) for flow in flows.flows], np.int64).reshape(-1, 2)
         self.medians = medians(flows, streams.turned, evidence.rtts)
-        self.kinds = by_kind(flows, evidence.data)
-        self.checksums = count_checksums(flows, streams, evidence.maps, evidence.chunks)
-        self.members = _Rows(np.where(connection >= 0, self.table.flow, -1), len(flows.flows))
+        self.kinds = by_kind(flows, evidence.mapped.data)
 
     def build(self, number: int, doubts: list[str]) -> Connection:
         draft, evidence = self.evidence.drafts[number], self.evidence
-        rows = self.rows.of(number)
-        started, ended = int(self.table.time[rows[0]]), int(self.table.time[rows[-1]])
-        rtts = self._rtts(number)
+        mapped, rtts = evidence.mapped, self._rtts(number)
         flow_rows = [self.members.of(flow) for flow in draft.members]
+        started = min(int(self.table.time[rows[0]]) for rows in flow_rows)
+        ended = max(int(self.table.time[rows[-1]]) for rows in flow_rows)
         subflows = tuple(
             build_subflow(evidence, draft, at, SubflowParts(flow_rows[at], self.kinds[flow], self.medians[flow]))
             for at, flow in enumerate(draft.members)
@@ -97,28 +89,27 @@ class _Builder:
             reinjected=Volume(sum(one.reinjected.c2s for one in subflows), sum(one.reinjected.s2c for one in subflows)),
             duration=(ended - started) / 1e9,
             checksums=draft.initial is not None and any(evidence.handshakes[draft.initial].checksums),
-            checksums_right=int(self.checksums[number, 0]), checksums_wrong=int(self.checksums[number, 1]),
+            checksums_right=int(mapped.checksums[number, 0]), checksums_wrong=int(mapped.checksums[number, 1]),
             fallback=fallback.why if fallback else "", started=started / 1e9, subflows=subflows, events=tuple(events),
             mappings=self._mappings(number), acks=self._acks(number), rtts=rtts,
         )  # fmt: skip
 
     def _tokens(self, number: int, draft: Draft) -> Proof:
-        if self.refuted[number]:
+        if self.evidence.mapped.refuted[number]:
             return Proof.WRONG
-        return Proof.RIGHT if draft.was_joined or self.proven[number] else Proof.UNKNOWN
+        return Proof.RIGHT if draft.was_joined or self.evidence.mapped.proven[number] else Proof.UNKNOWN
 
     def _unmapped(self, number: int) -> list[str]:
         """Payload whose mapping was lost by the capture, or on the way."""
-        chunks, at = self.evidence.chunks, self.chunks.of(number)
-        octets = int(chunks.length[at][(chunks.map[at] < 0) & ~self.placed[at]].sum())
+        octets = int(self.evidence.mapped.unmapped[number])
         return [f"{octets} octets of payload are covered by no mapping in the capture"] if octets else []
 
     def _mappings(self, number: int) -> Mappings:
-        data, at = self.evidence.data, self.data.of(number)
+        data, at = self.evidence.mapped.data, self.data.of(number)
         row = data.row[at]
         return Mappings(
             time=self.table.time[row], subflow=self._subflow(row), direction=(data.stream[at] & 1).astype(np.uint8),
-            start=data.start[at] - 1, length=data.length[at], kind=data.kind[at],
+            start=data.start[at] - 1, length=data.length[at].astype(np.int64), kind=data.kind[at],
         )  # fmt: skip
 
     def _acks(self, number: int) -> DataAcks:
@@ -137,11 +128,11 @@ class _Builder:
         row = self.evidence.rtts.row[at]
         return RttSamples(
             time=self.table.time[row], subflow=self._subflow(row),
-            direction=((self.evidence.streams.of_row[row] & 1) ^ 1).astype(np.uint8),
+            direction=((self.evidence.streams.of(row) & 1) ^ 1).astype(np.uint8),
             seconds=self.evidence.rtts.seconds[at],
         )  # fmt: skip
 
-    def _subflow(self, row: Int64) -> UInt16:
+    def _subflow(self, row: Integers) -> UInt16:
         return self.evidence.streams.subflow[self.table.flow[row]].astype(np.uint16)
 
 
@@ -150,22 +141,3 @@ def _used_scales(flow: Flow) -> tuple[int, int]:
     if None in flow.scale or not flow.syns or not flow.syn_acks:
         return -1, -1
     return int(flow.scale[0] or 0), int(flow.scale[1] or 0)
-
-
-def _beginnings(evidence: Evidence) -> tuple[Bool, Bool]:
-    """Of which connections numbers begin at the hash of a key, and of which those of a side are out of reach of its.
-
-    The hash that makes the token makes the initial DSN as well. Its successor is the first number of data, and the
-    first that the peer acknowledges; either proves the key.
-    """
-    maps, acks, streams = evidence.maps, evidence.acks, evidence.streams
-    said = np.flatnonzero(maps.signalled)
-    stream = np.concatenate((streams.of_row[maps.row[said]], acks.stream))
-    position = np.concatenate((maps.position[said], acks.position))
-    known = streams.known[stream]
-    stream, position = stream[known], position[known]
-    right, wrong = np.zeros(len(streams.known), bool), np.zeros(len(streams.known), bool)
-    right[stream[position == 1]] = True
-    wrong[stream[(position < 1) | (position >= REACH)]] = True
-    refuted = wrong & ~right
-    return right[::2] | right[1::2], refuted[::2] | refuted[1::2]

@@ -8,22 +8,27 @@ the earliest of what it sent, the latest of what it received.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from traces.mptcp.table import Table, select
+from traces.mptcp.options import Dss
+from traces.mptcp.table import Captured, Table
 from traces.reading.segments import Int64, UInt64
 
 _FACTORS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93)
+BLOCK = 1 << 18
+"""Integers that are hashed at once: what that takes in between stays small."""
 
 
-def without_copies(table: Table) -> Table:
-    """The table with each packet once. Direction 0 has to be that of who opened the connection."""
+def drop_copies(table: Captured) -> None:
+    """Leave each packet once. Direction 0 has to be that of who opened the connection."""
     alike = _likeness(table)
     ordered = np.sort(alike)
     several = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     if not len(several):
-        return table
+        return
     at = np.minimum(np.searchsorted(several, alike), len(several) - 1)
     rows = np.flatnonzero(several[at] == alike)
     alike = alike[rows]
@@ -36,31 +41,45 @@ def without_copies(table: Table) -> Table:
         some = some if direction == 0 else some[::-1]
         _, first = np.unique(alike[some], return_index=True)
         keeps[rows[some[first]]] = True
-    return select(table, np.flatnonzero(keeps))
+    table.keep(np.flatnonzero(keeps))
 
 
-def _likeness(table: Table) -> UInt64:
+def _likeness(table: Captured) -> UInt64:
     """A hash of what copies have in common."""
+    mixed = np.empty(len(table), np.uint64)
+    for begin in range(0, len(mixed), BLOCK):
+        mixed[begin : begin + BLOCK] = _of_headers(table, slice(begin, begin + BLOCK))
+    for begin in range(0, len(table.dss.row), BLOCK):
+        part = slice(begin, begin + BLOCK)
+        np.bitwise_xor.at(mixed, table.dss.row[part], _of_signals(table.dss, part))
+    for option in table.options:
+        mixed[option.row] ^= np.uint64(hash((option.subtype, option.octets)) & 0xFFFF_FFFF_FFFF_FFFF)
+    return mixed
 
-    def column(name: str) -> UInt64:
-        values: UInt64 = getattr(table, name).astype(np.uint64)
-        return values
 
+def _of_headers(table: Captured, part: slice) -> UInt64:
+
+    def wide(column: NDArray[Any]) -> UInt64:
+        return column[part].astype(np.uint64)
+
+    ends = wide(table.flow) << np.uint64(1) | wide(table.direction)
+    numbers = wide(table.sequence) << np.uint64(32) | wide(table.acknowledgement)
+    size = wide(table.payload) << np.uint64(24) | wide(table.window) << np.uint64(8) | wide(table.flags)
+    marks = wide(table.timestamp) << np.uint64(16) | wide(table.identification)
+    mixed = ends
     with np.errstate(over="ignore"):
-        ends = column("flow") << np.uint64(1) | column("direction")
-        numbers = column("sequence") << np.uint64(32) | column("acknowledgement")
-        size = column("payload") << np.uint64(24) | column("window") << np.uint64(8) | column("flags")
-        marks = column("timestamp") << np.uint64(16) | column("identification")
-        mixed = ends
-        for part, factor in zip((numbers, size, marks, ends), _FACTORS, strict=True):
-            mixed = (mixed ^ part) * np.uint64(factor)
+        for column, factor in zip((numbers, size, marks, ends), _FACTORS, strict=True):
+            mixed = (mixed ^ column) * np.uint64(factor)
             mixed ^= mixed >> np.uint64(31)
-        dss = table.dss
-        # One after the other: a segment may have two.
-        signal = (dss.ack * np.uint64(_FACTORS[0]) ^ dss.dsn) * np.uint64(_FACTORS[1]) ^ dss.flags ^ dss.checksum
-        np.bitwise_xor.at(mixed, dss.row, signal ^ dss.length.astype(np.uint64) << np.uint64(32) ^ dss.ssn)
-        for option in table.options:
-            mixed[option.row] ^= np.uint64(hash((option.subtype, option.octets)) & 0xFFFF_FFFF_FFFF_FFFF)
+    return mixed
+
+
+def _of_signals(dss: Dss, part: slice) -> UInt64:
+    """One number for each, which goes into the hash of its segment: a segment may have two."""
+    with np.errstate(over="ignore"):
+        numbers = (dss.ack[part] * np.uint64(_FACTORS[0]) ^ dss.dsn[part]) * np.uint64(_FACTORS[1])
+    marks = dss.length[part].astype(np.uint64) << np.uint64(32) ^ dss.ssn[part]
+    mixed: UInt64 = numbers ^ dss.flags[part] ^ dss.checksum[part] ^ marks
     return mixed
 
 

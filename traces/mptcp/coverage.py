@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from traces.mptcp.model import MapKind
-from traces.reading.segments import Int64, UInt8
+from traces.reading.segments import Int64, Integers, UInt8, UInt32
 
 REACH = 1 << 40
 """Positions in a stream are below this: more than a tebibyte in one connection is taken for damage."""
@@ -24,14 +24,14 @@ FRAGMENTS = 8
 class Sent:
     """Data in the order of time. Arrays of equal length."""
 
-    stream: Int64
+    stream: Integers
     start: Int64
     """Position in the stream, 0 to `REACH`."""
-    length: Int64
+    length: UInt32
     """1 or more."""
-    subflow: Int64
-    shift: Int64
-    """TCP sequence number minus position: the same for a segment that is sent again."""
+    subflow: Integers
+    sequence: Int64
+    """TCP's number, widened: as far from `start` when a segment is sent again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,14 +41,14 @@ class Parts:
     index: Int64
     """Into `Sent`."""
     start: Int64
-    length: Int64
+    length: Integers
     kind: UInt8
     """A `MapKind`."""
 
 
 def classify(sent: Sent) -> Parts:
     """Say of each part of the data whether it was sent before."""
-    low = sent.stream * REACH + sent.start
+    low = sent.stream * np.int64(REACH) + sent.start
     high = low + sent.length
     overlaps = _overlaps(low, high)
     some = np.flatnonzero(overlaps)
@@ -108,7 +108,8 @@ def _kinds(sent: Sent, interval: Int64, index: Int64) -> UInt8:
     """Of each occurrence of an interval, `index` saying in which piece of data, and pieces being in order of time."""
     kind = np.full(len(interval), MapKind.NEW, np.uint8)
     often = np.flatnonzero((np.bincount(interval) > 1)[interval])
-    interval, subflow, shift = interval[often], sent.subflow[index[often]], sent.shift[index[often]]
+    interval, index = interval[often], index[often]
+    subflow, shift = sent.subflow[index], sent.sequence[index] - sent.start[index]
     again, same_subflow = (_repeated(keys) for keys in ((interval, subflow, shift), (interval, subflow)))
     known = _repeated((interval,))
     kind[often[known]] = MapKind.REINJECTED
@@ -117,7 +118,7 @@ def _kinds(sent: Sent, interval: Int64, index: Int64) -> UInt8:
     return kind
 
 
-def _repeated(keys: tuple[Int64, ...]) -> NDArray[np.bool_]:
+def _repeated(keys: tuple[Integers, ...]) -> NDArray[np.bool_]:
     """Whether the same keys came before. `np.lexsort` is stable: equal ones stay in the order of time."""
     order = np.lexsort(keys[::-1])
     same = np.ones(max(len(order) - 1, 0), bool)

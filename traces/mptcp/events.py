@@ -46,19 +46,20 @@ def _all(flows: Flows, streams: Streams, drafts: list[Draft], maps: Maps) -> Ite
 
     def event(row: int, kind: EventKind, detail: str = "") -> tuple[int, Event]:
         flow = table.flow[row]
-        direction = Direction(int(streams.of_row[row]) & 1)
+        direction = streams.direction(row)
         return row, Event(int(table.time[row]) / 1e9, kind, int(streams.subflow[flow]), direction, detail)
 
     for option in table.options:
         number = int(streams.connection[table.flow[option.row]])
         if number >= 0 and option.is_well_formed:
-            draft, direction = drafts[number], Direction(int(streams.of_row[option.row]) & 1)
+            draft, direction = drafts[number], streams.direction(option.row)
             told = _told(option, draft, direction)
             if told:
                 yield event(option.row, *told)
     for at in np.flatnonzero(maps.fin & (maps.octets > 0)):
         yield event(int(maps.row[at]), EventKind.DATA_FIN, f"after {maps.position[at] + maps.octets[at] - 2} octets")
-    ends = np.flatnonzero((table.flags & (FIN | RST) > 0) & (streams.of_row >= 0))
+    ends = np.flatnonzero(table.flags & (FIN | RST))
+    ends = ends[streams.connection[table.flow[ends]] >= 0]
     for row in ends:
         yield event(int(row), EventKind.SUBFLOW_RST if table.flags[row] & RST else EventKind.SUBFLOW_FIN)
     members, first = np.unique(table.flow, return_index=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from traces.mptcp.data import Acks, Chunks, Maps
+from traces.mptcp.data import Acks
 from traces.mptcp.flows import Flows
 from traces.mptcp.handshake import Handshake
+from traces.mptcp.mapped import Mapped
 from traces.mptcp.membership import Draft
 from traces.mptcp.model import Event
 from traces.mptcp.rtt import Samples
-from traces.mptcp.streams import Bool, Streams
-from traces.mptcp.volumes import Carried, Ends
+from traces.mptcp.streams import Streams
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,13 +24,8 @@ class Evidence:
     """Of each flow."""
     drafts: Sequence[Draft]
     streams: Streams
-    maps: Maps
     acks: Acks
-    chunks: Chunks
-    bare: Bool
-    """Of each flow, whether it is the first of a connection without any DSS: then TCP's numbers tell where data are."""
-    data: Carried
-    ends: Ends
+    mapped: Mapped
     rtts: Samples
     events: Sequence[Sequence[Event]]
     """Of each connection."""

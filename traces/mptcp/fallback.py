@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from traces.mptcp.evidence import Evidence
-from traces.mptcp.model import Direction, Event, EventKind, Int64
+from traces.mptcp.model import Event, EventKind, Int64
 from traces.mptcp.options import Subtype
 from traces.mptcp.table import ACK, SYN
+from traces.reading.segments import Int32, Integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,12 @@ class Fallbacks:
 
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
-        table, streams, maps = evidence.flows.table, evidence.streams, evidence.maps
-        connection = streams.connection
-        self._infinite = _first_rows(connection, table.flow, maps.row[maps.infinite])
+        table, connection = evidence.flows.table, evidence.streams.connection
+        self._infinite = _first_rows(connection, table.flow, evidence.mapped.infinite)
         failed = np.array([option.row for option in table.options if option.subtype == Subtype.MP_FAIL], np.int64)
         self._failed = _first_rows(connection, table.flow, failed)
 
-    def find(self, number: int, rows: Int64) -> Fallback | None:
+    def find(self, number: int, rows: Integers) -> Fallback | None:
         """Of this connection; `rows` are those of its first flow."""
         evidence, table = self.evidence, self.evidence.flows.table
         if number in self._infinite:
@@ -40,7 +39,7 @@ class Fallbacks:
             return self._told(why, self._infinite[number])
         initial = evidence.drafts[number].initial
         payload = rows[table.payload[rows] > 0]
-        if initial is None or not evidence.bare[initial] or not len(payload):
+        if initial is None or not evidence.mapped.bare[initial] or not len(payload):
             return None
         third = rows[(table.direction[rows] == 0) & (table.flags[rows] & (SYN | ACK) == ACK)]
         if evidence.handshakes[initial].confirmed is None and len(third):
@@ -49,12 +48,11 @@ class Fallbacks:
 
     def _told(self, why: str, row: int) -> Fallback:
         table, streams = self.evidence.flows.table, self.evidence.streams
-        direction = Direction(int(streams.of_row[row]) & 1)
-        subflow = int(streams.subflow[table.flow[row]])
-        return Fallback(why, Event(int(table.time[row]) / 1e9, EventKind.FALLBACK, subflow, direction, why))
+        time, subflow = int(table.time[row]) / 1e9, int(streams.subflow[table.flow[row]])
+        return Fallback(why, Event(time, EventKind.FALLBACK, subflow, streams.direction(row), why))
 
 
-def _first_rows(connection: Int64, flow: NDArray[np.int32], rows: Int64) -> dict[int, int]:
+def _first_rows(connection: Int64, flow: Int32, rows: Integers) -> dict[int, int]:
     """The first of the rows in each connection."""
     numbers, first = np.unique(connection[flow[rows]], return_index=True)
     return dict(zip(numbers.tolist(), rows[first].tolist(), strict=True))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from traces.mptcp.copies import without_copies
-from traces.mptcp.numbering import positions
-from traces.mptcp.options import WINDOW_SCALE, Option, Subtype, find_option
-from traces.mptcp.recut import without_recut
-from traces.mptcp.table import ACK, FIN, RST, SYN, Endpoint, Table
-from traces.reading.segments import Int64
+from traces.mptcp.copies import drop_copies
+from traces.mptcp.numbering import grouped, positions
+from traces.mptcp.options import WINDOW_SCALE, Dss, Option, Subtype, find_option
+from traces.mptcp.recut import drop_recut
+from traces.mptcp.table import ACK, FIN, RST, SYN, Captured, Endpoint, Table
+from traces.reading.segments import Int32, Int64
 
 NEAR = 1 << 24
 """Sequence numbers closer than this belong to one connection, when a segment comes before the SYN."""
@@ -34,7 +33,7 @@ class Flow:
     scale: list[int | None] = field(default_factory=lambda: [None, None])
     """Window scale (RFC 7323); None when there was no SYN to see it in."""
     syns: list[int] = field(default_factory=list)
-    """Rows of the SYNs."""
+    """Integers of the SYNs."""
     syn_acks: list[int] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -46,7 +45,7 @@ class Flows:
     """The table with its segments given to TCP connections. Arrays have one entry for each segment."""
 
     table: Table
-    """`flow` counts `flows`; `direction` is 0 from who opened the flow."""
+    """`flow` counts `flows`."""
     flows: tuple[Flow, ...]
     position: Int64
     """Sequence number since the initial one (which has 0), widened beyond 32 bits."""
@@ -55,13 +54,15 @@ class Flows:
     warnings: tuple[str, ...]
 
 
-def find_flows(table: Table) -> Flows:
-    """Give each segment its TCP connection."""
+def find_flows(table: Captured) -> tuple[Flows, Dss]:
+    """Give each segment its TCP connection; also what Data Sequence Signals the segments carry."""
     starts, warnings = _starts(table)
     flow, flows = _numbered(table, starts)
-    opener = np.array([one.opener for one in flows], np.uint8)
-    direction = table.direction ^ opener[flow] if len(flows) else table.direction
-    table, recut = without_recut(without_copies(replace(table, flow=flow, direction=direction)))
+    if flows:
+        table.direction = table.direction ^ np.array([one.opener for one in flows], np.uint8)[flow]
+    table.flow = flow
+    drop_copies(table)
+    recut = drop_recut(table)
     warnings += [
         f"{flows[number]}: two places saw its data in different segments; those of one count" for number in recut
     ]
@@ -69,7 +70,7 @@ def find_flows(table: Table) -> Flows:
     _read_third(table, flows)
     warnings += _missing_handshakes(table, flows)
     position, acknowledged = positions(table, [number for one in flows for number in one.isn])
-    return Flows(table, tuple(flows), position, acknowledged, tuple(warnings))
+    return Flows(table.as_table(), tuple(flows), position, acknowledged, tuple(warnings)), table.dss
 
 
 def _missing_handshakes(table: Table, flows: list[Flow]) -> list[str]:
@@ -94,7 +95,7 @@ class _Start:
     opener: int
 
 
-def _starts(table: Table) -> tuple[dict[int, list[_Start]], list[str]]:
+def _starts(table: Captured) -> tuple[dict[int, list[_Start]], list[str]]:
     """By pair of endpoints, the connections between them as SYNs and SYN-ACKs show them."""
     starts: dict[int, list[_Start]] = {}
     seen: set[tuple[int, int, int]] = set()
@@ -119,10 +120,9 @@ def _acknowledges_data(start: _Start, isn: int) -> bool:
     return (isn - start.isn) & 0xFFFF_FFFF < MOST_IN_SYN
 
 
-def _numbered(table: Table, starts: dict[int, list[_Start]]) -> tuple[NDArray[np.int32], list[Flow]]:
+def _numbered(table: Captured, starts: dict[int, list[_Start]]) -> tuple[Int32, list[Flow]]:
     """The connection of each segment, counted in the order in which they begin."""
-    order = np.argsort(table.flow, kind="stable")
-    bounds = np.searchsorted(table.flow[order], np.arange(len(table.pairs) + 1))
+    order, bounds = grouped(table.flow, len(table.pairs))
     flow = np.empty(len(table), np.int32)
     hints = _openers_by_options(table)
     flows: list[Flow] = []
@@ -144,7 +144,7 @@ def _numbered(table: Table, starts: dict[int, list[_Start]]) -> tuple[NDArray[np
     return _in_order_of_time(flow, flows)
 
 
-def _in_order_of_time(flow: NDArray[np.int32], flows: list[Flow]) -> tuple[NDArray[np.int32], list[Flow]]:
+def _in_order_of_time(flow: Int32, flows: list[Flow]) -> tuple[Int32, list[Flow]]:
     numbers, first = np.unique(flow, return_index=True)
     order = numbers[np.argsort(first)]
     place = np.zeros(len(flows), np.int32)
@@ -152,11 +152,12 @@ def _in_order_of_time(flow: NDArray[np.int32], flows: list[Flow]) -> tuple[NDArr
     return place[flow], [flows[number] for number in order]
 
 
-def _fits(table: Table, row: int, start: _Start) -> bool:
+def _fits(table: Captured, row: int, start: _Start) -> bool:
     """Whether a segment, though it may come before the SYN, is of the connection that begins there."""
     if row >= start.row:
         return True
-    number = table.sequence[row] if table.direction[row] == start.opener else table.acknowledgement[row]
+    sent_by_opener = table.direction[row] == start.opener
+    number = table.sequence[row] if sent_by_opener else table.acknowledgement[row]
     return (int(number) - start.isn) & 0xFFFF_FFFF < NEAR
 
 
@@ -183,7 +184,7 @@ def _is_third(option: Option) -> bool:
     return (option.subtype == Subtype.MP_CAPABLE and size >= 20) or (option.subtype == Subtype.MP_JOIN and size == 24)
 
 
-def _read_syns(table: Table, flows: list[Flow]) -> None:
+def _read_syns(table: Captured, flows: list[Flow]) -> None:
     for row, octets in sorted(table.syn_options.items()):
         if table.flags[row] & RST:
             continue
@@ -197,7 +198,7 @@ def _read_syns(table: Table, flows: list[Flow]) -> None:
         flow.scale[direction] = min(int.from_bytes(find_option(octets, WINDOW_SCALE)[:1], "big"), 14)
 
 
-def _read_third(table: Table, flows: list[Flow]) -> None:
+def _read_third(table: Captured, flows: list[Flow]) -> None:
     """Where SYN or SYN-ACK is missing, the third segment of the handshake tells the initial sequence numbers."""
     for option in table.options:
         row = option.row

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from traces.mptcp.checksum import payload_sums
-from traces.mptcp.options import TIMESTAMPS, Subtype, find_option, other_options, parse_dss
-from traces.mptcp.table import Endpoint, Int32, Table, concatenated, select
-from traces.reading.segments import Segments, UInt8, UInt16, UInt64
+from traces.mptcp.growing import Growing
+from traces.mptcp.options import TIMESTAMPS, Dss, Option, Subtype, find_option, other_options, parse_dss
+from traces.mptcp.table import DSS_COLUMNS, HEADER_COLUMNS, TABLE_COLUMNS, Captured, Endpoint
+from traces.reading.segments import Int32, Int64, Segments, UInt8, UInt16, UInt64
 
 LONGEST_WITH_CHECKSUM = 24
 """Octets of an MP_CAPABLE with data length and checksum (RFC 8684 section 3.1)."""
@@ -18,14 +21,18 @@ LONGEST_WITH_CHECKSUM = 24
 _MIX = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93)
 
 
-@dataclass(slots=True)
 class Gatherer:
     """Takes pieces one after the other, and keeps of each what the table needs."""
 
-    pieces: list[Table] = field(default_factory=list)
-    _flows: dict[tuple[Endpoint, Endpoint], int] = field(default_factory=dict)
-    _rows: int = 0
-    _checked: bool = False
+    def __init__(self) -> None:
+        self._columns = _empty(TABLE_COLUMNS | HEADER_COLUMNS)
+        self._dss = _empty(DSS_COLUMNS)
+        self._options: list[Option] = []
+        self._syn_options: dict[int, bytes] = {}
+        self._malformed: list[Int64] = []
+        self._pairs: dict[tuple[Endpoint, Endpoint], int] = {}
+        self._rows = 0
+        self._checked = False
 
     def add(self, piece: Segments) -> None:
         dss, malformed = parse_dss(piece.mptcp)
@@ -44,20 +51,17 @@ class Gatherer:
         timestamp = piece.timestamp.copy()
         for row, octets in syn_options.items():
             timestamp[row] = int.from_bytes(find_option(octets, TIMESTAMPS)[:4], "big")
-        self.pieces.append(
-            Table(
-                time=piece.time, flow=flow, direction=direction, sequence=piece.sequence,
-                acknowledgement=piece.acknowledgement, flags=(piece.flags & 0xFF).astype(np.uint8),
-                # A column of the headers would keep them all in memory.
-                window=piece.window, payload=piece.payload, hop_limit=piece.hop_limit.copy(),
-                tap=np.uint32(piece.file << 16) | piece.interface.astype(np.uint32),
-                identification=piece.identification, timestamp=timestamp, sums=sums, whole=whole,
-                dss=replace(dss, row=dss.row + self._rows),
-                options=tuple(replace(option, row=option.row + self._rows) for option in options),
-                syn_options={row + self._rows: octets for row, octets in syn_options.items()},
-                malformed=malformed + self._rows, pairs=(),
-            )
-        )  # fmt: skip
+        made: dict[str, NDArray[Any]] = {
+            "flow": flow, "direction": direction, "flags": piece.flags.astype(np.uint8), "timestamp": timestamp,
+            "tap": np.uint32(piece.file << 16) | piece.interface.astype(np.uint32), "sums": sums, "whole": whole,
+        }  # fmt: skip
+        for name, column in self._columns.items():
+            column.append(made[name] if name in made else getattr(piece, name))
+        for name, column in self._dss.items():
+            column.append(dss.row + self._rows if name == "row" else getattr(dss, name))
+        self._options += [replace(option, row=option.row + self._rows) for option in options]
+        self._syn_options |= {row + self._rows: octets for row, octets in syn_options.items()}
+        self._malformed.append(malformed + self._rows)
         self._rows += len(piece)
 
     def _intern(self, piece: Segments) -> tuple[Int32, UInt8]:
@@ -73,25 +77,37 @@ class Gatherer:
                 _endpoint(piece.destination, piece.destination_port, row),
             )
             pair = (one, other) if one <= other else (other, one)
-            numbers[at] = self._flows.setdefault(pair, len(self._flows))
+            numbers[at] = self._pairs.setdefault(pair, len(self._pairs))
             senders[at] = source[row] if pair[0] == one else destination[row]
         return numbers[inverse], (source != senders[inverse]).astype(np.uint8)
 
-    def table(self) -> Table:
-        """All pieces together, sorted by time."""
-        joined = concatenated(self.pieces, tuple(self._flows))
-        self.pieces.clear()
-        if np.all(joined.time[1:] >= joined.time[:-1]):
-            return joined
-        return select(joined, np.argsort(joined.time, kind="stable"))
+    def captured(self) -> Captured:
+        """All pieces together, sorted by time; no more can be added."""
+        captured = Captured(
+            **_whole(self._columns), dss=Dss(**_whole(self._dss)), pairs=tuple(self._pairs),
+            options=tuple(self._options), syn_options=self._syn_options,
+            malformed=np.concatenate([np.zeros(0, np.int64), *self._malformed]),
+        )  # fmt: skip
+        if np.any(captured.time[1:] < captured.time[:-1]):
+            captured.keep(np.argsort(captured.time, kind="stable"))
+        return captured
 
 
-def gather(pieces: Iterable[Segments]) -> Table:
+def gather(pieces: Iterable[Segments]) -> Captured:
     """One table of all pieces, whichever file they come from."""
     gatherer = Gatherer()
     for piece in pieces:
         gatherer.add(piece)
-    return gatherer.table()
+    return gatherer.captured()
+
+
+def _empty(kinds: Mapping[str, type[np.generic]]) -> dict[str, Growing]:
+    return {name: Growing(kind) for name, kind in kinds.items()}
+
+
+def _whole(columns: dict[str, Growing]) -> dict[str, Any]:
+    """The columns' values, which are theirs no longer."""
+    return {name: columns.pop(name).whole() for name in list(columns)}
 
 
 def _hash(address: UInt64, port: UInt16) -> UInt64:

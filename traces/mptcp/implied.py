@@ -24,18 +24,17 @@ def implied_maps(flows: Flows, streams: Streams, handshakes: Sequence[Handshake]
         return (
             option.subtype == Subtype.MP_CAPABLE
             and len(option.octets) in {WITH_LENGTH, WITH_CHECKSUM}
+            and any(option.octets[20:22])
             and handshakes[flow].version == 1
             and streams.connection[flow] >= 0
             and table.direction[option.row] == 0
         )
 
     found = [option for option in table.options if is_mapping(option)]
-    lengths = [int.from_bytes(option.octets[20:22], "big") for option in found]
     ones = np.ones(len(found), np.int64)
     return Maps(
-        row=np.array([option.row for option in found], np.int64), ssn=ones, position=ones,
-        length=np.array(lengths, np.int64), octets=np.array(lengths, np.int64), fin=ones < 0,
+        row=np.array([option.row for option in found], np.int32), ssn=ones, position=ones,
+        octets=np.array([int.from_bytes(option.octets[20:22], "big") for option in found], np.uint16), fin=ones < 0,
         checksum=np.array([int.from_bytes(option.octets[22:24], "big") for option in found], np.uint16),
-        checked=np.array([len(option.octets) == WITH_CHECKSUM for option in found], bool), infinite=ones < 0,
-        signalled=ones < 0,
+        checked=np.array([len(option.octets) == WITH_CHECKSUM for option in found], bool), signalled=ones < 0,
     )  # fmt: skip

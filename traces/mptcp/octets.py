@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from traces.mptcp.evidence import Evidence
 from traces.mptcp.flows import Flows
-from traces.mptcp.model import Direction, Int64, Volume
+from traces.mptcp.model import Direction, Volume
 from traces.mptcp.table import FIN
 from traces.mptcp.volumes import Ends
+from traces.reading.segments import Integers
 
 WAY = {Direction.C2S: "from the client", Direction.S2C: "from the server"}
 
@@ -21,12 +22,12 @@ class Delivered:
     doubts: tuple[str, ...]
 
 
-def delivered(evidence: Evidence, number: int, fallback_rows: Int64) -> Delivered:
+def delivered(evidence: Evidence, number: int, fallback_rows: Integers) -> Delivered:
     """`fallback_rows` are those of the initial flow when the connection fell back, else none."""
     octets, doubts = [], []
     for direction in Direction:
         stream = number * 2 + direction
-        count, doubt = _by_data_acks(evidence.ends, stream)
+        count, doubt = _by_data_acks(evidence.mapped.ends, stream)
         if len(fallback_rows):
             count, doubt = max(count, _by_tcp(evidence.flows, fallback_rows, direction)), ""
         if not evidence.streams.known[stream] and not doubt and count and not len(fallback_rows):
@@ -53,7 +54,7 @@ def _by_data_acks(ends: Ends, stream: int) -> tuple[int, str]:
     return acked - 1, ""
 
 
-def _by_tcp(flows: Flows, rows: Int64, direction: Direction) -> int:
+def _by_tcp(flows: Flows, rows: Integers, direction: Direction) -> int:
     """Octets that TCP acknowledged on the flow, without its FIN."""
     table = flows.table
     acks = rows[table.direction[rows] != direction]

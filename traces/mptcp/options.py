@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from traces.reading.segments import Int64, MptcpOptions, UInt8, UInt16, UInt32, UInt64
+from traces.reading.segments import Int32, Int64, MptcpOptions, UInt8, UInt16, UInt32, UInt64
 
 Bool: TypeAlias = NDArray[np.bool_]
 
@@ -49,11 +49,11 @@ LENGTHS: dict[int, frozenset[int]] = {
 """Octets that an option of a subtype can have, in either version; those of a DSS follow from its flags."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Dss:
     """Data Sequence Signals. Arrays of equal length, in the order of the segments."""
 
-    row: Int64
+    row: Int32
     flags: UInt8
     ack: UInt64
     """As on the wire: 32 bits without `LONG_ACK`."""
@@ -103,7 +103,7 @@ def parse_dss(options: MptcpOptions) -> tuple[Dss, Int64]:
     good = (length == expected) | checked
     row = options.row[chosen]
     return Dss(
-        row=row[good], flags=flags[good], ack=ack[good], dsn=dsn[good],
+        row=row[good].astype(np.int32), flags=flags[good], ack=ack[good], dsn=dsn[good],
         ssn=ssn[good].astype(np.uint32), length=covered[good].astype(np.uint16),
         checksum=checksum[good].astype(np.uint16), checked=checked[good],
     ), row[~good]  # fmt: skip

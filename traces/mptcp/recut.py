@@ -9,31 +9,36 @@ from __future__ import annotations
 import numpy as np
 
 from traces.mptcp.numbering import grouped, unwrapped
-from traces.mptcp.table import Table, select
+from traces.mptcp.table import Captured
 from traces.reading.segments import Int64
 
 
-def without_recut(table: Table) -> tuple[Table, list[int]]:
-    """The table without what another place has in other segments, and the flows where that was so."""
+def drop_recut(table: Captured) -> list[int]:
+    """Leave out what another place has in other segments, and tell the flows where that was so."""
     rows = np.flatnonzero(table.payload > 0)
-    side = table.flow[rows].astype(np.int64) * 2 + table.direction[rows]
+    side = table.flow[rows] * 2 + table.direction[rows]
     place = table.tap[rows].astype(np.int64) << 8 | table.hop_limit[rows]
-    order, begins = grouped(side, 2 * int(table.flow.max(initial=-1)) + 2)
-    sizes = np.diff(begins)
-    first = np.repeat(place[order[begins[:-1][sizes > 0]]], sizes[sizes > 0])
+    first = np.zeros(2 * int(table.flow.max(initial=-1)) + 2, np.int64)
+    first[side[::-1]] = place[::-1]  # what is written last stays
+    differs = np.zeros(len(first), bool)
+    differs[side[place != first[side]]] = True
+    some = np.flatnonzero(differs[side])
+    order, begins = grouped(side[some], len(first))
     drops: list[Int64] = []
-    for number in np.unique(side[order[place[order] != first]]):
-        some = order[begins[number] : begins[number + 1]]
-        drops += _repeated_elsewhere(table, rows[some], place[some])
+    for number in np.flatnonzero(differs):
+        at = some[order[begins[number] : begins[number + 1]]]
+        drops += _repeated_elsewhere(table, rows[at], place[at])
     if not drops:
-        return table, []
+        return []
     gone = np.concatenate(drops)
     keeps = np.ones(len(table), bool)
     keeps[gone] = False
-    return select(table, np.flatnonzero(keeps)), sorted({int(flow) for flow in table.flow[gone]})
+    found = sorted({int(flow) for flow in table.flow[gone]})
+    table.keep(np.flatnonzero(keeps))
+    return found
 
 
-def _repeated_elsewhere(table: Table, rows: Int64, place: Int64) -> list[Int64]:
+def _repeated_elsewhere(table: Captured, rows: Int64, place: Int64) -> list[Int64]:
     """Of the segments of one side those to drop: the place that saw most octets keeps its own."""
     numbers = table.sequence[rows]
     start = unwrapped(numbers, np.array([0, len(rows)]), numbers[:1])

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from traces.mptcp.coverage import REACH
 from traces.mptcp.flows import Flows
+from traces.mptcp.numbering import grouped
 from traces.mptcp.table import SYN
-from traces.reading.segments import Int64
+from traces.reading.segments import Int32, Int64
 
 Float64: TypeAlias = NDArray[np.float64]
 ROOM = REACH * 2
@@ -32,41 +33,47 @@ def round_trips(flows: Flows) -> Samples:
     Acknowledgements are left out that cover anything that was sent twice (Karn's algorithm, RFC 6298 section 3), and
     those that say nothing new.
     """
-    table = flows.table
-    sent = np.flatnonzero(table.payload > 0)
-    side = table.flow.astype(np.int64) * 2 + table.direction
-    start = flows.position[sent] + (table.flags[sent] & SYN > 0)
-    end = side[sent] * ROOM + np.maximum(start + table.payload[sent], 0)
-    order = np.argsort(end, kind="stable")
-    ends, rows = end[order], sent[order]
-    acked_side = side ^ 1
-    acks = np.flatnonzero((flows.acknowledged > 0) & (flows.acknowledged < ROOM))
-    acks = acks[np.argsort(acked_side[acks], kind="stable")]
-    key = acked_side[acks] * ROOM + flows.acknowledged[acks]
-    before = np.concatenate(([-1], np.maximum.accumulate(key)))[:-1] if len(key) else key
-    # Behind the ends of the side before, and not before what was acknowledged already.
-    before = np.maximum(before, acked_side[acks] * ROOM)
-    new = key > before
-    acks, key, before = acks[new], key[new], before[new]
-    repeated = np.concatenate(([0], np.cumsum(_sent_twice(ends, start[order], side[rows]))))
-    first, last = np.searchsorted(ends, before, side="right"), np.searchsorted(ends, key, side="right")
-    exact = (last > first) & (ends[np.maximum(last - 1, 0)] == key) if len(ends) else np.zeros(len(key), bool)
-    once = repeated[last] == repeated[first]
-    acks, rows = acks[exact & once], rows[last[exact & once] - 1]
-    seconds = (table.time[acks] - table.time[rows]) / 1e9
+    ends, sent, repeated = _data(flows)
+    acks, keys, before = _new_acknowledgements(flows)
+    first, last = np.searchsorted(ends, before, side="right"), np.searchsorted(ends, keys, side="right")
+    exact = (last > first) & (ends[np.maximum(last - 1, 0)] == keys) if len(ends) else np.zeros(len(keys), bool)
+    exact &= repeated[last] == repeated[first]
+    acks, sent = acks[exact], sent[last[exact] - 1]
+    seconds = (flows.table.time[acks] - flows.table.time[sent]) / 1e9
     sound = np.flatnonzero(seconds >= 0)
     sound = sound[np.argsort(acks[sound], kind="stable")]
     return Samples(acks[sound], seconds[sound])
 
 
-def _sent_twice(ends: Int64, start: Int64, side: Int64) -> NDArray[np.bool_]:
-    """Whether segments, sorted by their ends, share octets with a neighbour."""
-    begins = side * ROOM + np.maximum(start, 0)
-    overlaps = ends[:-1] > begins[1:]
-    twice = np.zeros(len(ends), bool)
-    twice[1:] |= overlaps
-    twice[:-1] |= overlaps
-    return twice
+def _data(flows: Flows) -> tuple[Int64, Int64, Int32]:
+    """Of segments with data: sorted, where they end; their rows; and how many before each were sent twice."""
+    table = flows.table
+    rows = np.flatnonzero(table.payload > 0)
+    side = (table.flow[rows] * 2 + table.direction[rows]) * np.int64(ROOM)
+    start = flows.position[rows] + (table.flags[rows] & SYN > 0)
+    ends, begins = side + np.maximum(start + table.payload[rows], 0), side + np.maximum(start, 0)
+    order = np.argsort(ends, kind="stable")
+    ends = ends[order]
+    overlaps = ends[:-1] > begins[order[1:]]
+    twice = np.zeros(len(ends) + 1, np.int32)
+    twice[2:] |= overlaps
+    twice[1:-1] |= overlaps
+    return ends, rows[order], np.cumsum(twice, dtype=np.int32)
+
+
+def _new_acknowledgements(flows: Flows) -> tuple[Int64, Int64, Int64]:
+    """Integers of those that say something new, up to what each acknowledges, and what was acknowledged before it."""
+    table = flows.table
+    rows = np.flatnonzero((flows.acknowledged > 0) & (flows.acknowledged < ROOM))
+    side = (table.flow[rows] * 2 + table.direction[rows]) ^ 1
+    order, _ = grouped(side, 2 * len(flows.flows))
+    rows, side = rows[order], side[order]
+    keys = side * np.int64(ROOM) + flows.acknowledged[rows]
+    before = np.concatenate(([-1], np.maximum.accumulate(keys)))[:-1] if len(keys) else keys
+    # Behind the ends of the side before, and not before what was acknowledged already.
+    before = np.maximum(before, side * np.int64(ROOM))
+    new = keys > before
+    return rows[new], keys[new], before[new]
 
 
 def medians(flows: Flows, turned: Int64, samples: Samples) -> list[tuple[float | None, float | None]]:

@@ -14,14 +14,14 @@ from traces.mptcp.keys import join_hmac
 from traces.mptcp.membership import Draft
 from traces.mptcp.model import Int64, MapKind, Proof, Subflow, Volume
 from traces.mptcp.table import ACK, SYN
-from traces.reading.segments import UInt32
+from traces.reading.segments import Integers, UInt32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SubflowParts:
     """What was counted of a subflow."""
 
-    rows: Int64
+    rows: Integers
     """Its segments."""
     kinds: Int64
     """Octets by direction of the connection and `MapKind`."""
@@ -64,7 +64,7 @@ def _ttls(flows: Flows, rows: list[int]) -> tuple[int, ...]:
     return tuple(int(flows.table.hop_limit[row]) for row in rows)
 
 
-def _handshake_seconds(flows: Flows, flow: Flow, rows: Int64) -> float | None:
+def _handshake_seconds(flows: Flows, flow: Flow, rows: Integers) -> float | None:
     if not flow.syns or not flow.syn_acks:
         return None
     table = flows.table

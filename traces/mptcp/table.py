@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from traces.mptcp.options import Dss, Option
-from traces.reading.segments import Int64, UInt8, UInt16, UInt32
-
-Int32: TypeAlias = NDArray[np.int32]
+from traces.reading.segments import Int32, Int64, UInt8, UInt16, UInt32
 
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 MAPPED_IPV4 = 0xFFFF_0000_0000
@@ -37,85 +33,79 @@ class Endpoint:
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Table:
     """Segments in the order of time. Each array has one entry for each segment."""
 
     time: Int64
     flow: Int32
-    """Index into `pairs`."""
+    """Which TCP connection; in `Captured` as it is gathered, which of the `pairs`."""
     direction: UInt8
-    """0: from the first endpoint of the pair."""
-    sequence: UInt32
-    acknowledgement: UInt32
+    """0: from who opened the connection; as it is gathered, from the first endpoint of the pair."""
     flags: UInt8
     window: UInt16
     payload: UInt32
     hop_limit: UInt8
     tap: UInt32
     """File and interface, as `file << 16 | interface`."""
-    identification: UInt16
-    timestamp: UInt32
     sums: UInt16
     """Of the payload's 16-bit words, as in the Internet checksum (RFC 1071), not complemented."""
     whole: NDArray[np.bool_]
     """Whether `sums` is known: the payload was captured whole."""
-    dss: Dss
     options: tuple[Option, ...]
     """All MPTCP options but DSS, in the order of the segments."""
     syn_options: dict[int, bytes]
     """All TCP options of segments with SYN, by row."""
     malformed: Int64
-    """Rows of segments with a malformed DSS."""
-    pairs: tuple[tuple[Endpoint, Endpoint], ...]
+    """Integers of segments with a malformed DSS."""
 
     def __len__(self) -> int:
         return len(self.time)
 
 
-def select(table: Table, rows: Int64) -> Table:
-    """The table with these rows, in this order; options follow their segments."""
-    place = np.full(len(table), -1, np.int64)
-    place[rows] = np.arange(len(rows))
-    moved = place[table.dss.row]
-    kept = np.flatnonzero(moved >= 0)
-    kept = kept[np.argsort(moved[kept], kind="stable")]
-    options = [replace(option, row=int(place[option.row])) for option in table.options if place[option.row] >= 0]
-    malformed = place[table.malformed]
-    columns = {name: getattr(table, name)[rows] for name in _COLUMNS}
-    return replace(
-        table, **columns,
-        dss=replace(Dss(**{name: getattr(table.dss, name)[kept] for name in _DSS_COLUMNS}), row=moved[kept]),
-        options=tuple(sorted(options, key=lambda option: option.row)),
-        syn_options={int(place[row]): octets for row, octets in table.syn_options.items() if place[row] >= 0},
-        malformed=np.sort(malformed[malformed >= 0]),
-    )  # fmt: skip
+@dataclass(slots=True, eq=False)
+class Captured(Table):
+    """The same while TCP connections are looked for, with what nobody asks for after that."""
+
+    sequence: UInt32
+    acknowledgement: UInt32
+    identification: UInt16
+    timestamp: UInt32
+    dss: Dss
+    pairs: tuple[tuple[Endpoint, Endpoint], ...]
+
+    def keep(self, rows: Int64) -> None:
+        """Leave these segments, in this order; options follow them. Column by column: not all is there twice."""
+        place = np.full(len(self), -1, np.int32)
+        place[rows] = np.arange(len(rows), dtype=np.int32)
+        for name in (*TABLE_COLUMNS, *HEADER_COLUMNS):
+            setattr(self, name, getattr(self, name)[rows])
+        row = place[self.dss.row]
+        kept = np.flatnonzero(row >= 0)
+        kept = kept[np.argsort(row[kept], kind="stable")]
+        self.dss.row = row
+        for name in DSS_COLUMNS:
+            setattr(self.dss, name, getattr(self.dss, name)[kept])
+        options = [replace(option, row=int(place[option.row])) for option in self.options if place[option.row] >= 0]
+        self.options = tuple(sorted(options, key=lambda option: option.row))
+        syns = self.syn_options.items()
+        self.syn_options = {int(place[row]): octets for row, octets in syns if place[row] >= 0}
+        malformed = place[self.malformed].astype(np.int64)
+        self.malformed = np.sort(malformed[malformed >= 0])
+
+    def as_table(self) -> Table:
+        """What remains when the connections are found."""
+        return Table(**{name: getattr(self, name) for name in Table.__slots__})
 
 
-_COLUMNS = {
-    "time": np.int64, "flow": np.int32, "direction": np.uint8, "sequence": np.uint32, "acknowledgement": np.uint32,
-    "flags": np.uint8, "window": np.uint16, "payload": np.uint32, "hop_limit": np.uint8, "tap": np.uint32,
-    "identification": np.uint16, "timestamp": np.uint32,
-    "sums": np.uint16, "whole": np.bool_,
+TABLE_COLUMNS: dict[str, type[np.generic]] = {
+    "time": np.int64, "flow": np.int32, "direction": np.uint8, "flags": np.uint8, "window": np.uint16,
+    "payload": np.uint32, "hop_limit": np.uint8, "tap": np.uint32, "sums": np.uint16, "whole": np.bool_,
 }  # fmt: skip
-_DSS_COLUMNS = {
-    "row": np.int64, "flags": np.uint8, "ack": np.uint64, "dsn": np.uint64, "ssn": np.uint32, "length": np.uint16,
+HEADER_COLUMNS: dict[str, type[np.generic]] = {
+    "sequence": np.uint32, "acknowledgement": np.uint32, "identification": np.uint16, "timestamp": np.uint32,
+}  # fmt: skip
+DSS_COLUMNS: dict[str, type[np.generic]] = {
+    "row": np.int32, "flags": np.uint8, "ack": np.uint64, "dsn": np.uint64, "ssn": np.uint32, "length": np.uint16,
     "checksum": np.uint16, "checked": np.bool_,
 }  # fmt: skip
-
-
-def concatenated(pieces: Sequence[Table], pairs: tuple[tuple[Endpoint, Endpoint], ...]) -> Table:
-    """All pieces as one table, in their order; rows of options already count from the first piece."""
-
-    def column(name: str, kind: type[np.generic], parts: Sequence[Table | Dss]) -> NDArray[Any]:
-        return np.concatenate([np.zeros(0, kind), *(getattr(part, name) for part in parts)])
-
-    signals = [piece.dss for piece in pieces]
-    return Table(
-        **{name: column(name, kind, pieces) for name, kind in _COLUMNS.items()},
-        dss=Dss(**{name: column(name, kind, signals) for name, kind in _DSS_COLUMNS.items()}),
-        options=tuple(option for piece in pieces for option in piece.options),
-        syn_options={row: octets for piece in pieces for row, octets in piece.syn_options.items()},
-        malformed=np.concatenate([np.zeros(0, np.int64), *(piece.malformed for piece in pieces)]),
-        pairs=pairs,
-    )

@@ -17,7 +17,9 @@ RIGHT = np.uint16(0xFFFF)
 def count_checksums(flows: Flows, streams: Streams, maps: Maps, chunks: Chunks) -> Int64:
     """Mappings whose checksum is right and wrong, shape (connections, 2); those left out whose payload is not whole."""
     counts = np.zeros((len(streams.initial) // 2, 2), np.int64)
-    checked = maps.checked & ~maps.infinite & streams.known[streams.of_row[maps.row]]
+    if not maps.checked.any():
+        return counts
+    checked = maps.checked & ~maps.infinite & streams.known[streams.of(maps.row)]
     chosen = np.flatnonzero(checked)
     if not len(chosen):
         return counts
@@ -77,7 +79,7 @@ def _payload_sums(flows: Flows, maps: Maps, chunks: Chunks, first: Int64, place:
 
 def _pseudo_headers(streams: Streams, maps: Maps, chosen: Int64) -> UInt64:
     """The sum of data sequence number (64 bits), subflow sequence number, length, and two octets of zeros."""
-    dsn = streams.initial[streams.of_row[maps.row[chosen]]] + maps.position[chosen].view(np.uint64)
+    dsn = streams.initial[streams.of(maps.row[chosen])] + maps.position[chosen].view(np.uint64)
     return _words(dsn, 4) + _words(maps.ssn[chosen].view(np.uint64), 2) + maps.octets[chosen].astype(np.uint64)
 
 

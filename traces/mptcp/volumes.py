@@ -14,7 +14,7 @@ from traces.mptcp.flows import Flows
 from traces.mptcp.model import MapKind
 from traces.mptcp.streams import Streams
 from traces.mptcp.table import SYN
-from traces.reading.segments import Int64
+from traces.reading.segments import Int64, Integers
 
 Bool: TypeAlias = NDArray[np.bool_]
 
@@ -23,32 +23,28 @@ Bool: TypeAlias = NDArray[np.bool_]
 class Carried:
     """Data in subflows, part by part, in the order of time. Arrays of equal length."""
 
-    row: Int64
-    stream: Int64
+    row: Integers
+    stream: Integers
     start: Int64
     """Position in the stream, of which the first octet has 1."""
-    length: Int64
+    length: Integers
     kind: NDArray[np.uint8]
 
 
 def carried(flows: Flows, streams: Streams, maps: Maps, chunks: Chunks, bare: Bool) -> Carried:
     """All payload that has a place in its stream; on flows that are `bare`, without mappings, TCP's numbers tell it."""
-    mapped = np.flatnonzero(chunks.map >= 0)
-    unmapped = np.flatnonzero((chunks.map < 0) & bare[flows.table.flow[chunks.row]])
+    mapped = chunks.map >= 0
     position = chunks.start.copy()
     by = chunks.map[mapped]
     position[mapped] += maps.position[by] - maps.ssn[by]
-    chosen = np.sort(np.concatenate((mapped, unmapped)))
-    chosen = chosen[(position[chosen] > 0) & (position[chosen] + chunks.length[chosen] < REACH)]
-    row, position = chunks.row[chosen], position[chosen]
-    parts = classify(
-        Sent(
-            stream=streams.of_row[row], start=position, length=chunks.length[chosen],
-            subflow=streams.subflow[flows.table.flow[row]], shift=chunks.start[chosen] - position,
-        )
-    )  # fmt: skip
-    row = row[parts.index]
-    return Carried(row, streams.of_row[row], parts.start, parts.length, parts.kind)
+    chosen = (mapped | bare[flows.table.flow[chunks.row]]) & (position > 0) & (position + chunks.length < REACH)
+    # Mostly all of it: then nothing is there twice.
+    which = slice(None) if chosen.all() else np.flatnonzero(chosen)
+    row, position, length = chunks.row[which], position[which], chunks.length[which]
+    stream = streams.of(row).astype(np.int32)
+    subflow = streams.subflow[flows.table.flow[row]].astype(np.int32)
+    parts = classify(Sent(stream, position, length, subflow, sequence=chunks.start[which]))
+    return Carried(row[parts.index], stream[parts.index], parts.start, parts.length, parts.kind)
 
 
 def by_kind(flows: Flows, data: Carried) -> Int64:
@@ -65,14 +61,13 @@ def tcp_octets(flows: Flows, rows: Int64) -> Int64:
     start = flows.position[rows] + (table.flags[rows] & SYN > 0)
     sound = (start >= 0) & (start < REACH // 2)
     rows, start = rows[sound], start[sound]
-    side = table.flow[rows].astype(np.int64) * 2 + table.direction[rows]
-    nothing = np.zeros(len(rows), np.int64)
-    parts: Parts = classify(Sent(side, start, table.payload[rows].astype(np.int64), nothing, nothing))
+    side = table.flow[rows] * 2 + table.direction[rows]
+    parts: Parts = classify(Sent(side, start, table.payload[rows], subflow=np.zeros_like(side), sequence=start))
     new = parts.kind == MapKind.NEW
     return _summed(side[parts.index[new]], parts.length[new], 2 * len(flows.flows)).reshape(-1, 2)
 
 
-def highest(streams: Int64, positions: Int64, count: int) -> Int64:
+def highest(streams: Integers, positions: Int64, count: int) -> Int64:
     """The highest position of each stream; 0 where there is none."""
     found = np.zeros(count, np.int64)
     np.maximum.at(found, streams, np.where(positions < REACH, positions, 0))
@@ -97,9 +92,9 @@ def find_ends(streams: Streams, maps: Maps, acks: Acks, data: Carried) -> Ends:
     return Ends(
         acked=highest(acks.stream, acks.position, count),
         seen=highest(data.stream, data.start + data.length, count),
-        fin=highest(streams.of_row[maps.row[fin]], maps.position[fin] + maps.octets[fin] - 1, count),
+        fin=highest(streams.of(maps.row[fin]), maps.position[fin] + maps.octets[fin] - 1, count),
     )
 
 
-def _summed(index: Int64, weights: Int64, size: int) -> Int64:
+def _summed(index: Int64, weights: Integers, size: int) -> Int64:
     return np.bincount(index, weights=weights, minlength=size).astype(np.int64)

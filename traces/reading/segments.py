@@ -6,16 +6,19 @@ Every array of `Segments` has one entry (row) for each segment, in the order of 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 Int64: TypeAlias = NDArray[np.int64]
+Int32: TypeAlias = NDArray[np.int32]
 UInt64: TypeAlias = NDArray[np.uint64]
 UInt32: TypeAlias = NDArray[np.uint32]
 UInt16: TypeAlias = NDArray[np.uint16]
 UInt8: TypeAlias = NDArray[np.uint8]
+Integers: TypeAlias = NDArray[np.integer[Any]]
+"""Of any width."""
 
 LONGEST_OPTIONS = 40
 """Octets of TCP options that a segment can have (RFC 9293 section 3.1)."""

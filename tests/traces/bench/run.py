@@ -95,6 +95,11 @@ class Summary:
         """Whether every target holds."""
         return all(one.holds for one in self.comparisons())
 
+    @property
+    def exit_code(self) -> int:
+        """0 when every target holds, else 1."""
+        return int(not self.holds)
+
     def comparisons(self) -> list[Comparison]:
         """Each of ours beside each way of calling tshark."""
         theirs = [one.contender for one in self.measurements if one.contender.is_tshark]

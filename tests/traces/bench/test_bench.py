@@ -57,6 +57,7 @@ class TestSummary:
         assert found.tshark == FAST
         assert sum(not one.holds for one in found.comparisons()) == missed
         assert found.holds == (not missed)
+        assert found.exit_code == (1 if missed else 0)
         assert sum("MISSED" in line for line in found.lines()[:-1]) == missed
         told = {(one["name"], one["beside"]): one["ratio"] for one in found.as_json()["ratios"]}
         assert told[WHOLE.name, FAST.name] == pytest.approx(12.0 / whole.seconds)

@@ -19,7 +19,9 @@ PIECES = st.lists(
 
 def sent(pieces: list[Piece], streams: list[int] | None = None) -> Sent:
     columns = np.array(pieces, np.int64).reshape(-1, 4)
-    return Sent(np.array(streams or [0] * len(pieces), np.int64), *columns.T)
+    start, length, subflow, shift = columns.T
+    stream = np.array(streams or [0] * len(pieces), np.int64)
+    return Sent(stream, start, length.astype(np.uint32), subflow, start + shift)
 
 
 def octet_by_octet(pieces: list[Piece]) -> list[tuple[int, int, MapKind]]:
