@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from traces.products.plot import Plot, Role, Series
 
 SUBFLOWS = (
@@ -61,5 +63,8 @@ def spread(plot: Plot) -> Plot:
     step = LANE / max(len(plot.series) - 1, 1)
     places = (LANE / 2 - at * step for at in range(len(plot.series)))
     return replace(
-        plot, series=tuple(replace(one, y=one.y + place) for one, place in zip(plot.series, places, strict=True))
+        plot,
+        series=tuple(
+            replace(one, y=one.y.astype(np.float64) + place) for one, place in zip(plot.series, places, strict=True)
+        ),
     )

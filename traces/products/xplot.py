@@ -86,9 +86,7 @@ def _segments(series: Series, x: list[str], y: list[str]) -> Iterable[str]:
     tops = numbers_text(series.y if series.top is None else series.top, DIGITS)
     ends = zip(x, y, tops, strict=True)
     if letter := LETTERS.get(series.role):
-        return [
-            f"line {time} {low} {time} {high}\natext {time} {high} {MARKS}\n{letter}\n" for time, low, high in ends
-        ]
+        return [f"line {time} {low} {time} {high}\natext {time} {high} {MARKS}\n{letter}\n" for time, low, high in ends]
     return [f"line {time} {low} {time} {high}\n" for time, low, high in ends]
 
 
@@ -100,9 +98,7 @@ def _steps(_series: Series, x: list[str], y: list[str]) -> Iterable[str]:
 
 
 def _joined(_series: Series, x: list[str], y: list[str]) -> Iterable[str]:
-    return [
-        f"line {one} {low} {other} {high}\n" for one, other, low, high in zip(x, x[1:], y, y[1:], strict=False)
-    ]
+    return [f"line {one} {low} {other} {high}\n" for one, other, low, high in zip(x, x[1:], y, y[1:], strict=False)]
 
 
 _DRAWN = {Shape.POINTS: _points, Shape.SEGMENTS: _segments, Shape.STEPS: _steps, Shape.LINE: _joined}

@@ -116,7 +116,7 @@ def test_what_happened_before_the_start_has_a_negative_time() -> None:
 
 def test_what_belongs_to_no_subflow_is_told_apart_by_its_colour() -> None:
     lines = text(tiny_plot(Product.FLIGHT)).splitlines()
-    assert lines[4] == "time: window yellow, flight white, sum of the subflows' flights orange"
+    assert lines[4] == "time: window yellow, flight white, sum of the subflows' TCP flights orange"
     assert [line for line in lines if line in ("yellow", "white", "orange")] == ["yellow", "white", "orange"]
 
 
