@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import MpsocksError
+from lab.harmless import harmless
 from lab.progress import Progress
 from traces.mptcp.form import as_json, as_lines
 from traces.neutrality.report import table_lines
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(json.dumps({"error": {"what": error.what, "why": error.why, "hint": error.hint}}, indent=2))
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    print(json.dumps(told, indent=2) if chosen.json else "\n".join(lines))
+    print(json.dumps(told, indent=2) if chosen.json else "\n".join(map(harmless, lines)))
     return 0
 
 

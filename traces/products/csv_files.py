@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterable, Iterator
 from typing import TextIO
 
+from lab.harmless import harmless
 from traces.products.numbers import numbers_text, pieces, seconds_text
 from traces.products.plot import Plot, Series, Shape
 from traces.products.tables import Table
@@ -63,4 +64,5 @@ def _cells(table: Table) -> Iterator[list[str]]:
 
 def _plain(text: str) -> str:
     """An apostrophe keeps spreadsheets from taking names of interfaces for formulas."""
+    text = harmless(text)
     return f"'{text}" if text.startswith(FORMULAS) else text

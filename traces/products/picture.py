@@ -80,6 +80,7 @@ def _line(axes: Axes, series: Series, x: np.ndarray) -> None:
     axes.plot(
         x, series.y, color=colour(series), linestyle="--" if LOOKS[series.role].dash else "-", linewidth=1.3,
         drawstyle="steps-post" if series.shape is Shape.STEPS else "default", label=series.name, gid=series.name,
+        marker="." if len(series) == 1 else "",  # a line through one value does not show
     )  # fmt: skip
 
 

@@ -39,7 +39,8 @@ function marks(series, y) {
 function line(series) {
   const shape = series.shape === "steps" ? "hv" : "linear";
   return {
-    x: series.x, y: series.y, mode: "lines",
+    // A line through one value does not show.
+    x: series.x, y: series.y, mode: series.x.length > 1 ? "lines" : "markers", marker: {color: series.colour},
     line: {width: 1.6, color: series.colour, shape, dash: series.dash ? "dash" : "solid"},
   };
 }

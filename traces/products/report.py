@@ -84,6 +84,7 @@ def report(trace: Trace, chosen: Sequence[Connection], wanted: Wanted) -> str:
         policy=policy(plotly, script),
         title="MPTCP connections",
         summary=_summary(trace, chosen),
+        files=wanted.files,
         warnings=trace.warnings,
         connections=tables.connections(chosen).without("started_s"),
         tcp_connections=tables.tcp_connections(trace),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -55,6 +56,8 @@ class Wanted:
     """Whether times in files for xplot.org and in CSV count from the connection's start."""
     replace: bool = False
     """Whether files of that name may be written over."""
+    files: tuple[str, ...] = ()
+    """Names of the captures, for whoever reads the report."""
 
     def chosen(self, trace: Trace) -> tuple[Connection, ...]:
         """The connections that were asked for; `BadInputError` when there is none of that number."""
@@ -67,8 +70,9 @@ class Wanted:
 
 
 def read_wanted(
-    out: str, *, plot: str, form: str, connection: str, interval: str, points: str, relative: bool, replace: bool
-) -> Wanted | None:
+    out: str, *, plot: str, form: str, connection: str, interval: str, points: str, relative: bool, replace: bool,
+    files: Sequence[Path] = (),
+) -> Wanted | None:  # fmt: skip
     """The options of `invoke mptcptrace` that are about products; None when none are wanted."""
     if not out:
         if plot or form or connection or replace or relative:
@@ -86,6 +90,7 @@ def read_wanted(
         points=most,
         relative=relative,
         replace=replace,
+        files=tuple(path.name for path in files),
     )
 
 

@@ -41,7 +41,9 @@ def xpl(plot: Plot, *, relative: bool) -> Iterator[str]:
         yield f"{_colour(series)}\n"
         for piece in pieces(series, overlap=_OVERLAPS.get(series.shape, 0)):
             x = _times(piece.x - zero) if plot.over_time else numbers_text(piece.x, DIGITS)
-            yield "".join(_DRAWN[series.shape](piece, x, numbers_text(piece.y, DIGITS)))
+            # A line through one value does not show.
+            drawn = _DRAWN[series.shape] if len(series) > 1 or series.shape is Shape.SEGMENTS else _points
+            yield "".join(drawn(piece, x, numbers_text(piece.y, DIGITS)))
     for moment in plot.moments:
         (time,) = _times(np.array([moment.time - zero]))
         # Over the axis: what is below it does not show.
