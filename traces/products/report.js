@@ -100,7 +100,8 @@ function moved([low, high], zoom, pan) {
 // What a key changes of a plot's layout; nothing for other keys.
 function keyed(place, key) {
   const axes = Object.fromEntries(["xaxis", "yaxis"].map((name) => [name, place.layout[name].range]));
-  if (key === "0") return {"xaxis.autorange": true, "yaxis.autorange": true};
+  const all = place.overTime ? {"xaxis.range": place.whole} : {"xaxis.autorange": true};
+  if (key === "0") return {...all, "yaxis.autorange": true};
   if (key in ZOOMS) return {"xaxis.range": moved(axes.xaxis, ZOOMS[key], 0)};
   if (key in PANS) return {[`${PANS[key][0]}.range`]: moved(axes[PANS[key][0]], 1, PANS[key][1])};
   return null;
@@ -112,7 +113,8 @@ class Connection {
     this.hidden = new Set();
     this.drawn = [];
     const margin = Number(details.dataset.seconds) / 50;
-    this.time = {range: [-margin, Number(details.dataset.seconds) + margin], autorange: false};
+    this.whole = [-margin, Number(details.dataset.seconds) + margin];
+    this.time = {range: this.whole, autorange: false};
     this.plots = null;
     this.places = [...details.querySelectorAll(".plot")];
     for (const button of details.querySelectorAll(".legend button")) {
@@ -132,6 +134,7 @@ class Connection {
     const plot = this.plots[this.places.indexOf(place)];
     place.shown = plot.series.flatMap(traces);
     place.overTime = plot.overTime;
+    place.whole = this.whole;
     for (const trace of place.shown) trace.visible = this.visible(trace);
     const shown = layout(plot);
     if (plot.overTime) Object.assign(shown.xaxis, this.time);

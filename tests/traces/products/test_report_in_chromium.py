@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.chromium import Page, chromium
-from tests.traces.products.simulation import event, trace, transfer
-from traces.mptcp.model import EventKind
+from tests.traces.products.simulation import S2C, connection, event, trace, transfer
+from traces.mptcp.model import EventKind, MapKind
 from traces.products.report import report
 from traces.products.wanted import Wanted
 
@@ -117,6 +117,43 @@ def test_plots_over_time_show_the_same_time(page: Page) -> None:
     assert len(zoomed) == 10
     assert all(one == [0.01, 0.02] for one in zoomed)
     assert page.problems == []
+
+
+def press(page: Page, key: str) -> None:
+    """On the first plot."""
+    page.evaluate(f"""(async () => {{
+      const place = document.querySelector(".plot");
+      place.focus();
+      if (document.activeElement !== place) throw new Error("it takes no focus");
+      place.dispatchEvent(new KeyboardEvent("keydown", {{key: "{key}", bubbles: true, cancelable: true}}));
+      await new Promise((done) => setTimeout(done, 100));
+    }})()""")
+
+
+def test_the_keyboard_zooms_and_pans_all_plots_over_time(page: Page) -> None:
+    page.evaluate(SHOW_ALL)
+    (low, high), *_ = page.evaluate(TIMES)
+    press(page, "+")
+    assert page.evaluate(TIMES) == [pytest.approx([low + (high - low) / 4, high - (high - low) / 4])] * 10
+    press(page, "ArrowRight")
+    moved = [low + (high - low) * 3 / 8, high - (high - low) / 8]
+    assert page.evaluate(TIMES) == [pytest.approx(moved)] * 10
+    press(page, "x")
+    assert page.evaluate(TIMES) == [pytest.approx(moved)] * 10
+    press(page, "0")
+    assert page.evaluate(TIMES) == [[low, high]] * 10
+    assert page.problems == []
+
+
+def test_a_line_of_one_value_shows(browser: Page, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    single = connection([(0, 0, S2C, 0, 100, MapKind.NEW)], duration=0.0)
+    path.write_text(report(trace(single), [single], Wanted(tmp_path)), encoding="utf-8")
+    browser.problems.clear()
+    browser.open(path)
+    browser.evaluate(SHOW_ALL)
+    assert all(count > 0 for count in browser.evaluate(DRAWN))
+    assert browser.problems == []
 
 
 def test_another_connection_is_drawn_when_it_is_opened(page: Page) -> None:
