@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter
 
 from traces.products.plot import NANOSECONDS, Int64, Plot, Role, Series, Shape
-from traces.products.style import GRID, LOOKS, SUBFLOWS, TEXT, colour, spread
+from traces.products.style import GRID, LOOKS, SUBFLOWS, TEXT, arranged, colour
 from traces.products.thinning import thinned
 
 VALUES = 20_000
@@ -36,7 +36,7 @@ SETTINGS: dict[Any, Any] = {
 
 def draw(plot: Plot, file: BinaryIO, form: str) -> None:
     """Write the picture, as `png` or `svg`. The same plot makes the same file."""
-    few = thinned(spread(plot), VALUES)
+    few = thinned(arranged(plot), VALUES)
     with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=INCHES, dpi=120, layout="constrained")
         FigureCanvasAgg(figure)
@@ -118,8 +118,8 @@ def _legend(axes: Axes, plot: Plot) -> Iterator[Artist]:
     of_subflows = [series for series in plot.series if series.subflow is not None]
     for number in sorted({series.subflow for series in of_subflows if series.subflow is not None}):
         yield Line2D([], [], color=SUBFLOWS[number % len(SUBFLOWS)], linewidth=4, label=f"subflow {number}")
-    roles = tuple(dict.fromkeys(series.role for series in of_subflows))
+    roles = {series.role for series in of_subflows}
     if len(roles) > 1:
-        yield from (Line2D([], [], linestyle="none", label=role, **_mark(role, TEXT)) for role in roles)
+        yield from (Line2D([], [], linestyle="none", label=role, **_mark(role, TEXT)) for role in Role if role in roles)
     whole = {series.name for series in plot.series if series.subflow is None}
     yield from (line for line in axes.lines if line.get_label() in whole)

@@ -14,7 +14,7 @@ from traces.page import harmless_json, plotly_script, policy
 from traces.products import tables
 from traces.products.plot import NANOSECONDS, Plot, Role, Series
 from traces.products.products import plots
-from traces.products.style import LOOKS, SUBFLOWS, colour, spread
+from traces.products.style import LOOKS, SUBFLOWS, arranged, colour
 from traces.products.tables import Cell, Table
 from traces.products.thinning import Thinned, thinned
 from traces.products.wanted import Wanted
@@ -125,7 +125,7 @@ def _summary(trace: Trace, chosen: Sequence[Connection]) -> str:
 
 
 def _section(connection: Connection, wanted: Wanted, most: int) -> Section:
-    few = [thinned(spread(plot), most) for plot in plots(connection, wanted.products, wanted.interval)]
+    few = [thinned(arranged(plot), most) for plot in plots(connection, wanted.products, wanted.interval)]
     return Section(
         id=connection.id,
         title=_title(connection),

@@ -56,12 +56,15 @@ def colour(series: Series) -> str:
     return SUBFLOWS[series.subflow % len(SUBFLOWS)]
 
 
-def spread(plot: Plot) -> Plot:
-    """The plot, where it has lanes, with each subflow's own place in them: what happens on all at once hides none."""
+def arranged(plot: Plot) -> Plot:
+    """The plot as it is drawn: nothing hides what is as important.
+
+    Data acknowledgements are beneath the data, and in lanes each subflow has a place of its own.
+    """
     if not plot.y.lanes:
-        return plot
-    step = LANE / max(len(plot.series) - 1, 1)
-    places = (LANE / 2 - at * step for at in range(len(plot.series)))
+        return replace(plot, series=tuple(sorted(plot.series, key=lambda one: one.role is not Role.DATA_ACK)))
+    step = min(LANE / max(len(plot.series) - 1, 1), LANE / 4)
+    places = (((len(plot.series) - 1) / 2 - at) * step for at in range(len(plot.series)))
     return replace(
         plot,
         series=tuple(

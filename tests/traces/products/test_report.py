@@ -119,7 +119,8 @@ def test_each_plot_has_its_place_and_its_data() -> None:
     places = [found["id"] for found in page.attributes("div") if found.get("class") == "plot"]
     assert places == ["connection0-s2c-seq", "connection0-s2c-rtt", "connection1-s2c-seq", "connection1-s2c-rtt"]
     assert len(plots_of(page)) == len(places)
-    first = plots_of(page)[0]["series"][0]
+    acks, first = (plots_of(page)[0]["series"][at] for at in (0, 2))
+    assert acks["role"] == "data ack"  # beneath the data
     assert (first["name"], first["subflow"], first["colour"]) == ("subflow 0, data", 0, "#0072B2")
     assert (first["x"], first["y"], first["top"]) == ([0.00025], [0], [100])
 
