@@ -27,7 +27,8 @@ from lab.standing import status as read_status
 from lab.tasking import amount, choice, command_line, conclude, duration, lab_task, number, replace_process, report
 from lab.testbed import session
 from tests.codec.benchmark import run_bench
-from tests.codec.fuzz.campaign import run_fuzz
+from tests.fuzzing.campaign import run_fuzz
+from tests.fuzzing.subject import SUBJECTS, What
 from tests.proxy.bench.run import run_bench_proxy
 from tests.run import run_tests
 from tests.traces.bench.run import run_bench_traces
@@ -365,10 +366,14 @@ def install_dissector(lab: Lab, json: bool = False) -> None:
         report({"path": str(path)}, [f"dissector: {path}; Wireshark loads it when it starts"], json)
 
 
-@lab_task(root=False, help={"minutes": "How long; it goes on from where earlier runs left off.", **JSON})
-def fuzz(lab: Lab, minutes: str = "10", json: bool = False) -> None:
-    """Look for input that the codec cannot bear, guided by coverage; stops at the first finding."""
-    campaign = run_fuzz(lab, amount(minutes, "--minutes"))
+@lab_task(root=False, help={
+    "what": "What gets the input: codec, or captures, for what reads and analyses capture files.",
+    "minutes": "How long; it goes on from where earlier runs left off.",
+    **JSON,
+})  # fmt: skip
+def fuzz(lab: Lab, what: str = "codec", minutes: str = "10", json: bool = False) -> None:
+    """Look for input that the code cannot bear, guided by coverage; stops at the first finding."""
+    campaign = run_fuzz(lab, SUBJECTS[choice(what, What, "--what")], amount(minutes, "--minutes"))
     if not lab.host.dry:
         conclude(campaign, json)
 

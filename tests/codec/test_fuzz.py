@@ -16,26 +16,27 @@ from codec.socks6 import wire
 from lab.errors import BadInputError, MpsocksError
 from lab.progress import Progress
 from lab.runner import Runner
-from tests.codec.fuzz import __main__ as again
-from tests.codec.fuzz import campaign, target
-from tests.codec.fuzz.mutations import search
-from tests.codec.fuzz.seeds import seeds
+from tests.codec.fuzz.target import TARGET
 from tests.conftest import lab_on
+from tests.fuzzing import __main__ as again
+from tests.fuzzing import campaign
+from tests.fuzzing.mutations import search
+from tests.fuzzing.subject import CODEC, Check, Target
 
-SEEDS = seeds()
+SEEDS = list(CODEC.seeds())
 BY_COVERAGE = pytest.mark.skipif(not campaign.is_available(), reason="atheris has no wheel for this platform")
 
 
 def test_changed_seeds_break_nothing() -> None:
-    finding = search(SEEDS, runs=4000)
+    finding = search(TARGET, SEEDS, runs=4000)
     if finding is not None:
-        raise AssertionError(target.describe(finding.data)) from finding.error
+        raise AssertionError(TARGET.describe(finding.data)) from finding.error
 
 
 @BY_COVERAGE
 @pytest.mark.slow
 def test_a_short_run_guided_by_coverage_finds_nothing(tmp_path: Path) -> None:
-    result = campaign.fuzz(tmp_path, ("-runs=5000", "-seed=1"), Progress())
+    result = campaign.fuzz(CODEC, tmp_path, ("-runs=5000", "-seed=1"), Progress())
     assert not result.findings, "\n".join(result.lines())
     assert result.executions >= 5000
     assert result.coverage > 500
@@ -53,12 +54,12 @@ def test_a_run_saves_what_it_finds_and_shows_it(tmp_path: Path) -> None:
     right = "if len(data) < 2 or len(data) < 2 + data[1]:"
     assert right in broken.read_text()
     broken.write_text(broken.read_text().replace(right, "if not data or len(data) < 2 + data[1]:"))
-    result = campaign.fuzz(tmp_path, ("-runs=5000", "-seed=1"), Progress(), root=root)
+    result = campaign.fuzz(CODEC, tmp_path, ("-runs=5000", "-seed=1"), Progress(), root=root)
     (finding,) = result.findings
     assert result.exit_code == 1
     assert "IndexError" in "\n".join(result.lines())
     assert finding.file in finding.command
-    assert "socks5-greeting 05" in target.describe(Path(finding.file).read_bytes())
+    assert "socks5-greeting 05" in TARGET.describe(Path(finding.file).read_bytes())
 
 
 def off_by_one(find_end: Callable[[bytes], int]) -> Callable[[bytes], int]:
@@ -81,29 +82,33 @@ DEFECTS: dict[str, tuple[Any, str, Any, str]] = {
 def test_a_planted_defect_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     owner, attribute, broken, message = DEFECTS[name]
     monkeypatch.setattr(owner, attribute, broken)
-    finding = search(SEEDS, runs=4000)
+    finding = search(TARGET, SEEDS, runs=4000)
     assert finding is not None
     assert message in str(finding.error)
 
 
-def test_changes_are_the_same_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changes_are_the_same_every_time() -> None:
     tried: list[bytes] = []
-    monkeypatch.setattr(target, "run", tried.append)
-    search(SEEDS, runs=100)
-    search(SEEDS, runs=100)
+
+    def remembering(number: int) -> Check:
+        return lambda data: tried.append(bytes((number,)) + data)
+
+    target = Target({name: remembering(number) for number, name in enumerate(TARGET.names)})
+    search(target, SEEDS, runs=100)
+    search(target, SEEDS, runs=100)
     first, second = tried[: len(tried) // 2], tried[len(tried) // 2 :]
     assert first == second
     assert len(set(first)) > len(set(SEEDS)) + 80
 
 
 def test_the_seeds_try_everything() -> None:
-    assert {target.NAMES[data[0]] for data in SEEDS} == set(target.NAMES)
+    assert {TARGET.names[data[0]] for data in SEEDS} == set(TARGET.names)
 
 
 def test_a_finding_can_be_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "crash-1"
-    file.write_bytes(target.make_input("socks5-greeting", bytes.fromhex("050100")))
-    again.main([str(file)])
+    file.write_bytes(TARGET.make_input("socks5-greeting", bytes.fromhex("050100")))
+    again.main("codec", str(file))
     assert capsys.readouterr().out == "socks5-greeting 050100\n"
 
 
@@ -111,20 +116,20 @@ def test_a_finding_can_be_tried_again(tmp_path: Path, capsys: pytest.CaptureFixt
 @pytest.mark.slow
 def test_a_campaign_goes_on_from_the_inputs_of_the_last_one(here: Runner, tmp_path: Path) -> None:
     lab = lab_on(here, tmp_path)
-    corpus = lab.cache.root / "fuzz" / "corpus"
-    assert campaign.run_fuzz(lab, 1 / 60).exit_code == 0
+    corpus = lab.cache.root / "fuzz" / "codec" / "corpus"
+    assert campaign.run_fuzz(lab, CODEC, 1 / 60).exit_code == 0
     inputs = set(corpus.iterdir())
     assert len(inputs) > len(SEEDS)
-    campaign.run_fuzz(lab, 1 / 60)
+    campaign.run_fuzz(lab, CODEC, 1 / 60)
     assert inputs <= set(corpus.iterdir())
 
 
 def test_a_campaign_takes_a_time_above_zero(here: Runner, tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="minutes"):
-        campaign.run_fuzz(lab_on(here, tmp_path), 0)
+        campaign.run_fuzz(lab_on(here, tmp_path), CODEC, 0)
 
 
 def test_without_atheris_a_campaign_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(campaign, "is_available", lambda: False)
     with pytest.raises(MpsocksError, match="atheris is missing"):
-        campaign.fuzz(tmp_path, (), Progress())
+        campaign.fuzz(CODEC, tmp_path, (), Progress())

@@ -23,8 +23,8 @@ from codec.socks6.draft04 import wire as wire04
 from lab.runner import Runner
 from proxy.users import Hash
 from tests.codec import vectors
-from tests.codec.fuzz.mutations import mutate
 from tests.conftest import namespace_name
+from tests.fuzzing.mutations import mutate
 from tests.proxy.associations import (
     LOOPBACK_NAME,
     datagram_socket,

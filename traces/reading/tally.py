@@ -40,7 +40,8 @@ class Tally:
         """Remember that these packets have it; `detail` goes behind what is told of it."""
         if len(numbers):
             what = f"{oddity.value} {detail}".rstrip()
-            self._first.setdefault(what, int(numbers[0]))
+            # IPv4 is looked at before IPv6, whichever came first.
+            self._first[what] = min(int(numbers[0]), self._first.get(what, int(numbers[0])))
             self._count[what] += len(numbers)
 
     def note_where(self, oddity: Oddity, numbers: Int64, has: NDArray[np.bool_]) -> None:

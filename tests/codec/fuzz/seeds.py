@@ -14,7 +14,7 @@ from codec.socks6.option import Place
 from tests.codec import vectors
 from tests.codec.fuzz.conversations import SCRIPT
 from tests.codec.fuzz.decoders import DECODERS
-from tests.codec.fuzz.target import make_input
+from tests.codec.fuzz.target import TARGET
 from tests.codec.vector_grammar import parse_message
 
 # The check of each kind of vector; those of UDP and RFC 1929 are the same in both drafts.
@@ -40,19 +40,21 @@ def _of_vectors() -> list[bytes]:
     for case in vectors.load():
         older = case.draft == "04"
         check = _CHECKS[case.kind] + ("-04" if older and case.kind in _ALSO_IN_04 else "")
-        found.append(make_input(check, case.octets))
+        found.append(TARGET.make_input(check, case.octets))
         if case.message and case.kind in _PLACES:
             name = f"options-{case.draft}-{_PLACES[case.kind].title}"
-            found.append(make_input(name, DECODERS[name].encode(parse_message(case.draft, case.message).options)))
+            found.append(
+                TARGET.make_input(name, DECODERS[name].encode(parse_message(case.draft, case.message).options))
+            )
         # A script's first octet: 2 is a client of draft-11, 3 one of draft-04; odd is a server of draft-04.
         if case.kind == "req":
             for method in range(3):
                 script = bytes((older, method, 1)).ljust(SCRIPT, b"\x05")
-                found.append(make_input("server", script + case.octets + _CREDENTIALS + _DATA))
+                found.append(TARGET.make_input("server", script + case.octets + _CREDENTIALS + _DATA))
         if case.kind == "op":
             accepted = b"\x06\0\0\0\0" if older else b"\x06\0\0\0"
             script = bytes((2 + older,)).ljust(SCRIPT, b"\x05")
-            found.append(make_input("client", script + accepted + case.octets + _DATA))
+            found.append(TARGET.make_input("client", script + accepted + case.octets + _DATA))
     return found
 
 
@@ -69,22 +71,22 @@ def _without_vectors() -> list[bytes]:
     script4 = bytes(SCRIPT)
     calls = bytes((0xF8, 0xF8, 0x0C, 0xF8, 0x0D, 0xF8, 0x06, 0x07)).ljust(3 * SCRIPT, b"\x08")
     return [
-        make_input("mismatch", b"\x06"),
-        make_input("operation-reply-04", operation04),
-        make_input("options-04-operation reply", bytes.fromhex("02 01048402 01048401")),
-        make_input("user-password", _CREDENTIALS),
-        make_input("user-password-status", status),
-        make_input("socks5-request", b"GGGGG"),  # broke it once: the reply depended on the split
-        make_input("socks4-request", request4),
-        make_input("socks4-reply", reply4),
-        make_input("socks5-greeting", greeting),
-        make_input("socks5-method", selection),
-        make_input("socks5-request", request5),
-        make_input("socks5-reply", reply5),
-        make_input("socks5-datagram", socks5.encode_datagram(socks5.Datagram(_NAME, 53, _DATA))),
-        make_input("server", script4 + request4 + _DATA),
-        make_input("server", script5 + greeting + _CREDENTIALS + request5 + _DATA),
-        make_input("calls", calls + greeting + _CREDENTIALS + request5 + _DATA),
-        make_input("client", script4 + reply4 + _DATA),
-        make_input("client", script5 + selection + status + reply5 + _DATA),
+        TARGET.make_input("mismatch", b"\x06"),
+        TARGET.make_input("operation-reply-04", operation04),
+        TARGET.make_input("options-04-operation reply", bytes.fromhex("02 01048402 01048401")),
+        TARGET.make_input("user-password", _CREDENTIALS),
+        TARGET.make_input("user-password-status", status),
+        TARGET.make_input("socks5-request", b"GGGGG"),  # broke it once: the reply depended on the split
+        TARGET.make_input("socks4-request", request4),
+        TARGET.make_input("socks4-reply", reply4),
+        TARGET.make_input("socks5-greeting", greeting),
+        TARGET.make_input("socks5-method", selection),
+        TARGET.make_input("socks5-request", request5),
+        TARGET.make_input("socks5-reply", reply5),
+        TARGET.make_input("socks5-datagram", socks5.encode_datagram(socks5.Datagram(_NAME, 53, _DATA))),
+        TARGET.make_input("server", script4 + request4 + _DATA),
+        TARGET.make_input("server", script5 + greeting + _CREDENTIALS + request5 + _DATA),
+        TARGET.make_input("calls", calls + greeting + _CREDENTIALS + request5 + _DATA),
+        TARGET.make_input("client", script4 + reply4 + _DATA),
+        TARGET.make_input("client", script5 + selection + status + reply5 + _DATA),
     ]

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.errors import BadInputError
-from tests.codec.fuzz.mutations import CHANGES
+from tests.fuzzing.mutations import CHANGES
 from tests.traces.bench.capture import write_capture
 from tests.traces.conftest import capture
 from tests.traces.reading.files import enhanced, interface, pcap, read, section

@@ -19,11 +19,11 @@ from lab.cache import make_folder
 from lab.context import Lab
 from lab.errors import BadInputError, MpsocksError
 from lab.progress import Progress, Stage
+from tests.fuzzing.subject import Subject
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 SLOW_SECONDS = 10
-"""An input that takes longer is a finding: no message takes more than linear time."""
-LARGEST_INPUT = 4096
+"""An input that takes longer is a finding: nothing takes more than linear time, or nearly so."""
 QUOTED_LINES = 25
 
 _STATUS = re.compile(r"#(?P<executions>\d+)\s.*\bcov: (?P<coverage>\d+) .*\bcorp: (?P<corpus>\d+)")
@@ -34,7 +34,7 @@ _SAVED = re.compile(r"Test unit written to (.+)")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An input that breaks the codec: where it was saved, the command that tries it again, what it showed."""
+    """An input that breaks its subject: where it was saved, the command that tries it again, what it showed."""
 
     file: str
     command: str
@@ -43,7 +43,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Campaign:
-    """What a run has done. `coverage` counts branches of the codec, `corpus` the inputs that reach new ones."""
+    """What a run has done. `coverage` counts branches of the subject, `corpus` the inputs that reach new ones."""
 
     executions: int = 0
     coverage: int = 0
@@ -72,38 +72,38 @@ def is_available() -> bool:
     return importlib.util.find_spec("atheris") is not None
 
 
-def run_fuzz(lab: Lab, minutes: float) -> Campaign:
-    """Fuzz the codec for so long, or until the first finding. `lab`'s cache keeps the inputs and the findings."""
+def run_fuzz(lab: Lab, subject: Subject, minutes: float) -> Campaign:
+    """Fuzz for so long, or until the first finding. `lab`'s cache keeps the inputs and the findings."""
     if minutes <= 0:
         raise BadInputError(f"{minutes:g} minutes to fuzz", hint="give a number above 0, such as --minutes 10")
     options = (f"-max_total_time={max(1, round(minutes * 60))}",)
-    folder = lab.cache.root / "fuzz"
+    folder = lab.cache.root / "fuzz" / subject.name
     if lab.host.dry:
-        print(shlex.join(_argv(folder, options)))
+        print(shlex.join(_argv(subject, folder, options)))
         return Campaign()
-    return fuzz(folder, options, lab.progress, seconds=minutes * 60)
+    return fuzz(subject, folder, options, lab.progress, seconds=minutes * 60)
 
 
 def fuzz(
-    folder: Path, options: Sequence[str], progress: Progress, *, seconds: float = 0, root: Path = ROOT
+    subject: Subject, folder: Path, options: Sequence[str], progress: Progress, *, seconds: float = 0, root: Path = ROOT
 ) -> Campaign:
     """Run atheris with `options` of libFuzzer's over the inputs in `folder`.
 
-    `root` holds the `codec` and `tests` to run; `seconds` is how long it is expected to take, 0 for unknown.
+    `root` holds the folders to run; `seconds` is how long it is expected to take, 0 for unknown.
     """
     if not is_available():
         raise MpsocksError(
-            "the codec cannot be fuzzed by coverage here: atheris is missing",
+            f"the {subject.name} cannot be fuzzed by coverage here: atheris is missing",
             hint="run it by CPython 3.11 to 3.13 on x86-64 Linux, in an environment made by ./inv;\n"
             "the tests fuzz without coverage anywhere: invoke test --fast --only fuzz",
         )
-    _prepare(folder)
+    _prepare(subject, folder)
     campaign = Campaign()
     started = time.monotonic()
-    with progress.stage("fuzz the codec") as stage, _started(_argv(folder, options), root) as run:
+    with progress.stage(f"fuzz the {subject.name}") as stage, _started(_argv(subject, folder, options), root) as run:
         assert run.stdout is not None
         try:
-            shown = _follow(run.stdout, campaign, stage, seconds)
+            shown = _follow(subject, run.stdout, campaign, stage, seconds)
         except BaseException:
             run.terminate()
             raise
@@ -113,31 +113,37 @@ def fuzz(
     return campaign
 
 
-def _prepare(folder: Path) -> None:
+def _prepare(subject: Subject, folder: Path) -> None:
     """Make the folders, and put in the seeds that are not there yet."""
-    # Here, since every task imports this module, and few of them need the codec.
-    from tests.codec.fuzz.seeds import seeds
-
     for name in ("corpus", "findings"):
         make_folder(folder / name)
-    for number, data in enumerate(seeds()):
+    for number, data in enumerate(subject.seeds()):
         (folder / "corpus" / f"seed-{number:03}").write_bytes(data)
 
 
-def _argv(folder: Path, options: Iterable[str]) -> list[str]:
-    limits = (f"-timeout={SLOW_SECONDS}", f"-max_len={LARGEST_INPUT}", "-print_final_stats=1")
+def _argv(subject: Subject, folder: Path, options: Iterable[str]) -> list[str]:
+    limits = (f"-timeout={SLOW_SECONDS}", f"-max_len={subject.largest_input}", "-print_final_stats=1")
     artifacts = f"-artifact_prefix={folder / 'findings'}/"
-    return [sys.executable, "-m", "tests.codec.fuzz.process", *limits, artifacts, *options, str(folder / "corpus")]
+    return [
+        sys.executable,
+        "-m",
+        "tests.fuzzing.process",
+        subject.name,
+        *limits,
+        artifacts,
+        *options,
+        str(folder / "corpus"),
+    ]
 
 
 def _started(argv: list[str], root: Path) -> subprocess.Popen[str]:
-    # What the codec's octets look like as text is up to the fuzzer.
+    # What the octets look like as text is up to the fuzzer.
     return subprocess.Popen(
         argv, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )  # fmt: skip
 
 
-def _follow(output: Iterable[str], campaign: Campaign, stage: Stage, seconds: float) -> list[str]:
+def _follow(subject: Subject, output: Iterable[str], campaign: Campaign, stage: Stage, seconds: float) -> list[str]:
     """Read what the fuzzer tells until it ends. Returns the last lines that are not counts."""
     started = time.monotonic()
     shown: deque[str] = deque(maxlen=QUOTED_LINES)
@@ -149,7 +155,7 @@ def _follow(output: Iterable[str], campaign: Campaign, stage: Stage, seconds: fl
         elif total := _EXECUTIONS.match(line):
             campaign.executions = int(total[1])
         elif saved := _SAVED.search(line):
-            command = shlex.join([sys.executable, "-m", "tests.codec.fuzz", saved[1]])
+            command = shlex.join([sys.executable, "-m", "tests.fuzzing", subject.name, saved[1]])
             campaign.findings.append(Finding(saved[1], command, "\n".join(takewhile(_is_of_python, shown))))
         elif _FOUND in line:
             shown.clear()

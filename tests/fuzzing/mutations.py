@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tests.codec.fuzz import target
+from tests.fuzzing.subject import Target
 
 BOUNDS = (b"\0", b"\1", b"\x7f", b"\x80", b"\xff", b"\0\0", b"\0\4", b"\x40\0", b"\x40\4", b"\xff\xff", b"\xff\xfc")
 """Numbers at which fields, lengths and limits change their meaning."""
@@ -23,7 +23,7 @@ class Finding:
     error: Exception
 
 
-def search(seeds: Sequence[bytes], runs: int, seed: int = 0) -> Finding | None:
+def search(target: Target, seeds: Sequence[bytes], runs: int, seed: int = 0) -> Finding | None:
     """The first finding among the seeds and so many changed ones; the same for the same arguments."""
     rng = random.Random(seed)
     for turn in range(len(seeds) + runs):

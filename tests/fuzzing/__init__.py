@@ -1,0 +1,1 @@
+"""Looking for input that code cannot bear: guided by coverage where there is atheris, at random elsewhere."""
