@@ -239,6 +239,8 @@ class TcpConnection:
     """Payload by TCP sequence numbers, each octet once."""
     fallback: str = ""
     """Why it is plain TCP although it asked for MPTCP; empty when it did not, or was not answered."""
+    joins: str = ""
+    """The token in an MP_JOIN that came to nothing, 8 hex digits; empty where there was none."""
 
 
 @dataclass(frozen=True, slots=True)
