@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable, Iterator
 from typing import TextIO
 
-from lab.harmless import harmless
+from lab.telling import harmless
 from traces.products.numbers import numbers_text, pieces, seconds_text
 from traces.products.plot import Plot, Series, Shape
 from traces.products.tables import Table

@@ -1,13 +1,17 @@
-"""What comes from outside cannot do more on a terminal than be read."""
+"""What comes from outside cannot do more on a terminal than be read, and nobody has to read it all."""
 
 from __future__ import annotations
+
+import os
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.harmless import harmless
 from lab.tasking import report
+from lab.telling import harmless
 
 
 @pytest.mark.parametrize(
@@ -33,3 +37,14 @@ def test_whatever_comes_can_be_printed(line: str) -> None:
 def test_reports_are_harmless(capsys: pytest.CaptureFixture[str]) -> None:
     report({}, ["one \x1b[31m", "two"], as_json=False)
     assert capsys.readouterr().out == "one \\x1b[31m\ntwo\n"
+
+
+def test_who_has_read_enough_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    script = "from lab.telling import tell; tell('x' * 100_000); tell('more')"
+    done = subprocess.run(
+        [sys.executable, "-c", script], stdout=writing, stderr=subprocess.PIPE, check=False, timeout=60
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -1,6 +1,20 @@
-"""Text from outside as it may be shown on a terminal, which does more with some characters than show them."""
+"""Reports on standard output: harmless to the terminal that shows them, and ended by whoever has read enough."""
 
 from __future__ import annotations
+
+import os
+import sys
+
+
+def tell(text: str) -> None:
+    """Print the text; not all of it when whoever reads has had enough, as `head` has."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Else Python complains when it flushes at its end.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def harmless(line: str) -> str:
