@@ -11,6 +11,8 @@ const CONFIG = {
   modeBarButtons: [["toImage"], ["zoom2d", "pan2d"], ["zoomIn2d", "zoomOut2d", "resetScale2d"]],
 };
 const AHEAD = "800px";
+// Under the pointer octets are told one by one, though axes count in thousands and millions.
+const EXACT = ",.0f";
 
 // Plotly takes a subset of HTML in its texts, and names from a capture are no HTML.
 function plain(text) {
@@ -81,8 +83,11 @@ function layout(plot) {
     margin: {l: plot.lanes.length ? 110 : 60, r: 12, t: 44, b: 44},
     // A finger that moves over a plot scrolls the page; two buttons of the plot zoom.
     dragmode: TOUCHED.matches ? false : "zoom",
-    xaxis: {...axis, title: {text: plain(plot.x)}},
-    yaxis: {...axis, title: {text: plot.lanes.length ? "" : plain(plot.y)}, rangemode: plot.lanes.length ? "normal" : "tozero", ...large, ...lanes},
+    xaxis: {...axis, title: {text: plain(plot.x)}, hoverformat: plot.overTime ? ".6f" : EXACT},
+    yaxis: {
+      ...axis, title: {text: plot.lanes.length ? "" : plain(plot.y)}, rangemode: plot.lanes.length ? "normal" : "tozero",
+      hoverformat: plot.large ? EXACT : ".3f", ...large, ...lanes,
+    },
     legend: {orientation: "h", x: 0, y: 1, yanchor: "bottom"},
     ...moments(plot),
   };

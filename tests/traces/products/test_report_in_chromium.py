@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -154,6 +155,18 @@ def test_a_line_of_one_value_shows(browser: Page, tmp_path: Path) -> None:
     browser.evaluate(SHOW_ALL)
     assert all(count > 0 for count in browser.evaluate(DRAWN))
     assert browser.problems == []
+
+
+def test_under_the_pointer_octets_and_microseconds_are_told(page: Page) -> None:
+    page.evaluate(SHOW_ALL)
+    told = page.evaluate("""(async () => {
+      const place = document.querySelector(".plot");
+      const number = place.data.findIndex((one) => one.meta.role === "data ack");
+      Plotly.Fx.hover(place, [{curveNumber: number, pointNumber: place.data[number].x.length - 1}]);
+      await new Promise((done) => setTimeout(done, 200));
+      return [...place.querySelectorAll(".hovertext")].map((one) => one.textContent).join();
+    })()""")
+    assert re.search(r"\(0\.\d{6}, \d{3},\d00\)", told)
 
 
 def test_another_connection_is_drawn_when_it_is_opened(page: Page) -> None:
