@@ -48,6 +48,7 @@ from traces.neutrality.outcome import judge_all
 from traces.products.wanted import OPTIONS as PLOTS
 from traces.products.wanted import read_wanted
 from traces.products.write import write_products
+from traces.reference.make import make_reference as make_reference_captures
 from traces.summary import parse_files, parse_offset, read_trace
 
 JSON = {"json": "Print the report as JSON."}
@@ -304,6 +305,13 @@ def demo(lab: Lab, cold: bool = False, keep: bool = False, json: bool = False) -
     conclude(result, json)
 
 
+@lab_task(alone=True, help={"output": "Folder for them; by default traces/reference."})
+def make_reference(lab: Lab, output: str = "") -> None:
+    """Make the reference captures anew in the emulated internet: downloads over two uplinks, the table of TTLs."""
+    for path in make_reference_captures(lab, Path(output) if output else None):
+        print(path)
+
+
 @lab_task(error_code=CAPTURE_FAILED, help={
     "itf": "Interfaces to capture on, separated by commas; by default the uplinks that are set up.",
     "filter": "Packets to capture, as pcap-filter(7) has it; by default all.",
@@ -457,6 +465,7 @@ namespace = Collection(
     testbed_exec,
     testbed_down,
     demo,
+    make_reference,
     capture,
     mptcptrace,
     build_dissector,

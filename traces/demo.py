@@ -5,19 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from lab.context import Lab
 from lab.errors import MpsocksError
 from lab.parts import guest_image, guest_kernel
-from lab.runner import Completed
 from lab.testbed import session
 from traces.checking.verdict import EXIT_CODES
+from traces.inside import report_of, require_success, run_task, task_argv
 
 UPLINKS = "wlp1s0,wlan1"
-ROOT = Path(__file__).parent.parent
-CHECK_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +79,18 @@ def run_demo(lab: Lab, *, cold: bool, keep: bool) -> DemoResult:
 
 def _boot_and_check(lab: Lab, *, cold: bool) -> DemoResult:
     options = ["--cold"] if cold else []
-    boot_socks = ("boot-socks", "--itf", UPLINKS, "--detach", "--json", *options)
+    boot_socks = ("boot-socks", "--itf", UPLINKS, "--detach", *options)
     if lab.host.dry:
-        for task in (boot_socks, ("check-mptcp", "--json")):
-            lab.host.change(*_argv(lab, *task))
+        for task in (boot_socks, ("check-mptcp",)):
+            lab.host.change(*task_argv(lab, *task, "--json"))
         return NOTHING_SEEN
-    booted = _inside(lab, *boot_socks)
-    _require_success("the lab did not come up", booted)
+    running = report_of(lab, *boot_socks, failed="the lab did not come up")
     before = _seconds(lab)
     with lab.progress.stage("checking MPTCP"):
-        checked = _inside(lab, "check-mptcp", "--json")
+        checked = run_task(lab, "check-mptcp", "--json")
         if checked.exit_code not in EXIT_CODES.values() or not checked.stdout.startswith("{"):
-            _require_success("the check did not finish", checked)
-    running, verdict = json.loads(booted.stdout), json.loads(checked.stdout)
+            require_success("the check did not finish", checked)
+    verdict = json.loads(checked.stdout)
     inside = [(title, seconds) for title, seconds in running["stages"]]
     stages = (*before, *inside, *_seconds(lab)[len(before) :])
     return DemoResult(running, verdict, stages, checked.exit_code)
@@ -103,17 +99,3 @@ def _boot_and_check(lab: Lab, *, cold: bool) -> DemoResult:
 def _seconds(lab: Lab) -> list[tuple[str, float]]:
     """Title and seconds of every stage that has ended."""
     return [(timing.title, timing.seconds) for timing in lab.progress.timings]
-
-
-def _inside(lab: Lab, *task: str) -> Completed:
-    """Run one of our tasks on the emulated lab host: libvirt must open the taps from within its namespace."""
-    return lab.host.probe(*_argv(lab, *task), timeout=CHECK_SECONDS, show_errors=True)
-
-
-def _argv(lab: Lab, *task: str) -> list[str]:
-    return session.exec_argv(lab, ["invoke", "--search-root", str(ROOT), *task])
-
-
-def _require_success(what: str, done: Completed) -> None:
-    if not done.ok:
-        raise MpsocksError(what, why=done.stderr.strip()[-2000:])

@@ -20,8 +20,9 @@ from tests.codec.fuzz.target import TARGET
 from tests.conftest import lab_on
 from tests.fuzzing import __main__ as again
 from tests.fuzzing import campaign
+from tests.fuzzing.campaign import Campaign, Finding
 from tests.fuzzing.mutations import search
-from tests.fuzzing.subject import CODEC, Check, Target
+from tests.fuzzing.subject import CODEC, Check, Subject, Target
 
 SEEDS = list(CODEC.seeds())
 BY_COVERAGE = pytest.mark.skipif(not campaign.is_available(), reason="atheris has no wheel for this platform")
@@ -127,6 +128,23 @@ def test_a_campaign_goes_on_from_the_inputs_of_the_last_one(here: Runner, tmp_pa
 def test_a_campaign_takes_a_time_above_zero(here: Runner, tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="minutes"):
         campaign.run_fuzz(lab_on(here, tmp_path), CODEC, 0)
+
+
+def test_a_long_campaign_has_rounds_until_something_is_found(
+    here: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def fuzz(_subject: Subject, _folder: Path, options: tuple[str, ...], *_: Any, **__: Any) -> Campaign:
+        asked.append(options)
+        return Campaign(executions=10, coverage=len(asked), findings=[Finding("", "", "")] * (len(asked) == 3))
+
+    monkeypatch.setattr(campaign, "fuzz", fuzz)
+    found = campaign.run_fuzz(lab_on(here, tmp_path), CODEC, 400 / 60)
+    assert asked == [("-max_total_time=180",), ("-max_total_time=180",), ("-max_total_time=40",)]
+    assert (found.executions, found.coverage, found.exit_code) == (30, 3, 1)
+    campaign.run_fuzz(lab_on(here, tmp_path), CODEC, 60)
+    assert len(asked) == 3 + 20
 
 
 def test_without_atheris_a_campaign_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

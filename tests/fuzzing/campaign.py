@@ -25,6 +25,8 @@ ROOT = Path(__file__).parents[2]
 SLOW_SECONDS = 10
 """An input that takes longer is a finding: nothing takes more than linear time, or nearly so."""
 QUOTED_LINES = 25
+ROUND_SECONDS = 180
+"""Then the fuzzer begins anew: it never frees the arrays that instrumented code compares."""
 
 _STATUS = re.compile(r"#(?P<executions>\d+)\s.*\bcov: (?P<coverage>\d+) .*\bcorp: (?P<corpus>\d+)")
 _EXECUTIONS = re.compile(r"stat::number_of_executed_units: (\d+)")
@@ -51,6 +53,13 @@ class Campaign:
     seconds: float = 0.0
     findings: list[Finding] = field(default_factory=list)
 
+    def add(self, later: Campaign) -> None:
+        """Count in what a later run did, which went on from the same corpus."""
+        self.executions += later.executions
+        self.coverage, self.corpus = later.coverage, later.corpus
+        self.seconds += later.seconds
+        self.findings += later.findings
+
     @property
     def exit_code(self) -> int:
         """1 when something was found."""
@@ -76,12 +85,17 @@ def run_fuzz(lab: Lab, subject: Subject, minutes: float) -> Campaign:
     """Fuzz for so long, or until the first finding. `lab`'s cache keeps the inputs and the findings."""
     if minutes <= 0:
         raise BadInputError(f"{minutes:g} minutes to fuzz", hint="give a number above 0, such as --minutes 10")
-    options = (f"-max_total_time={max(1, round(minutes * 60))}",)
     folder = lab.cache.root / "fuzz" / subject.name
-    if lab.host.dry:
-        print(shlex.join(_argv(subject, folder, options)))
-        return Campaign()
-    return fuzz(subject, folder, options, lab.progress, seconds=minutes * 60)
+    campaign, left = Campaign(), max(1, round(minutes * 60))
+    while left > 0 and not campaign.findings:
+        seconds = min(left, ROUND_SECONDS)
+        options = (f"-max_total_time={seconds}",)
+        if lab.host.dry:
+            print(shlex.join(_argv(subject, folder, options)))
+        else:
+            campaign.add(fuzz(subject, folder, options, lab.progress, seconds=seconds))
+        left -= seconds
+    return campaign
 
 
 def fuzz(
