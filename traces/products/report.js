@@ -32,9 +32,9 @@ function segments(series) {
 
 function marks(series, y) {
   const open = series.symbol.endsWith("-open");
-  const size = series.outlined ? 8 : series.labels.length ? 9 : 5;
+  const size = series.outlined ? 7 : series.labels.length ? 9 : 5;
   const marker = {symbol: series.symbol, size, color: series.colour};
-  marker.line = {width: open || series.outlined ? 1 : 0, color: series.outlined ? TEXT : series.colour};
+  marker.line = {width: open ? 1 : series.outlined ? 0.5 : 0, color: series.outlined ? TEXT : series.colour};
   return {x: series.x, y, mode: "markers", marker};
 }
 
