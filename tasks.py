@@ -345,14 +345,15 @@ def capture(
 })  # fmt: skip
 def mptcptrace(
     lab: Lab, file: str, ip_offset: str = "", out: str = "", plot: str = "", format: str = "", connection: str = "",
-    interval: str = "1", points: str = "4000", relative: bool = False, replace: bool = False, json: bool = False,
+    interval: str = "", points: str = "4000", relative: bool = False, replace: bool = False, json: bool = False,
 ) -> None:  # fmt: skip
     """List the MPTCP connections in capture files, and plot what went over each subflow when."""
+    files = parse_files(file)
     wanted = read_wanted(
         out, plot=plot, form=format, connection=connection, interval=interval, points=points, relative=relative,
-        replace=replace,
+        replace=replace, files=files,
     )  # fmt: skip
-    trace = read_trace(parse_files(file), lab.progress, link_header=parse_offset(ip_offset))
+    trace = read_trace(files, lab.progress, link_header=parse_offset(ip_offset))
     written = write_products(lab, trace, wanted)
     report(as_json(trace) | written.as_json(), [*as_lines(trace), *written.lines()], json)
 

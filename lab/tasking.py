@@ -22,6 +22,7 @@ from invoke.tasks import Task, task
 from lab.configuration_errors import tell_configuration_errors
 from lab.context import make_lab
 from lab.errors import BadInputError, MpsocksError
+from lab.telling import harmless, tell
 
 Choice = TypeVar("Choice", bound=StrEnum)
 Body = Callable[..., Any]
@@ -104,7 +105,7 @@ def choice(text: str, choices: type[Choice], what: str) -> Choice:
 
 def report(result: Any, lines: Iterable[str], as_json: bool) -> None:
     """Print a report: as JSON for machines, or line by line."""
-    print(json.dumps(result, indent=2) if as_json else "\n".join(lines), flush=True)
+    tell(json.dumps(result, indent=2) if as_json else "\n".join(map(harmless, lines)))
 
 
 class Outcome(Protocol):

@@ -12,10 +12,11 @@ from typing import Any
 
 from lab.errors import MpsocksError
 from lab.progress import Progress
+from lab.telling import harmless, tell
 from traces.mptcp.form import as_json, as_lines
 from traces.neutrality.report import table_lines
 from traces.neutrality.table import read_row
-from traces.summary import read_trace
+from traces.summary import captures, read_trace
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -24,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     summary = commands.add_parser(
         "summary", help="the MPTCP connections and subflows", description="List MPTCP connections and their subflows."
     )
-    summary.add_argument("files", nargs="+", type=Path, metavar="FILE", help="pcap or pcapng; all are read together")
+    summary.add_argument("files", nargs="+", type=Path, metavar="FILE", help="pcap, pcapng, or a folder; read together")
     summary.set_defaults(report=_summary)
     table = commands.add_parser(
         "table",
@@ -39,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _summary(files: Sequence[Path]) -> tuple[Any, list[str]]:
-    trace = read_trace(files, Progress())
+    trace = read_trace([capture for file in files for capture in captures(file)], Progress())
     return as_json(trace), list(as_lines(trace))
 
 
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(json.dumps({"error": {"what": error.what, "why": error.why, "hint": error.hint}}, indent=2))
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    print(json.dumps(told, indent=2) if chosen.json else "\n".join(lines))
+    tell(json.dumps(told, indent=2) if chosen.json else "\n".join(map(harmless, lines)))
     return 0
 
 

@@ -46,7 +46,7 @@ def _warnings(reading: Reading) -> Iterator[str]:
 
 def parse_files(text: str) -> list[Path]:
     """Paths separated by commas, and the captures in folders; nothing named is refused where it is read."""
-    return [path for name in text.split(",") if name for path in _captures(Path(name))]
+    return [path for name in text.split(",") if name for path in captures(Path(name))]
 
 
 def parse_offset(text: str) -> int | None:
@@ -57,7 +57,7 @@ def parse_offset(text: str) -> int | None:
     return offset if text else None
 
 
-def _captures(path: Path) -> list[Path]:
+def captures(path: Path) -> list[Path]:
     """The file, or all captures in the folder, by name."""
     if not path.is_dir():
         return [path]

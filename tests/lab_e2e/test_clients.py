@@ -29,7 +29,7 @@ from tests.ssh_server import ECHO_STATUS, SshServer
 from tests.website import CONTENT, OCTETS, TOLD, Website
 from traces.capturing.capture import capturing
 from traces.checking.subflows import Subflow, find_subflows
-from traces.reading.rows import read_segments
+from traces.summary import read_trace
 
 pytestmark = [pytest.mark.vm, pytest.mark.netns]
 
@@ -79,7 +79,8 @@ def watched_uplinks(cli: Cli, folder: Path, port: int) -> Iterator[Uplinks]:
     server = (IPv4Address(WEB_SERVER), port)
     with capturing(lab_host, UPLINKS, folder / "captures", f"tcp port {port}", "clients") as files:
         yield seen
-    seen.subflows += [flow for file in files for flow in find_subflows(file.stem, read_segments(file), [server])]
+    for file in files:
+        seen.subflows += find_subflows(file.stem, read_trace([file], lab_host.progress), [server])
 
 
 def run(cli: Cli, command: list[str], given: bytes = b"") -> subprocess.CompletedProcess[bytes]:

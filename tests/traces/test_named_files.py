@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from lab.errors import BadInputError
+from tests.traces.conftest import capture
+from traces.__main__ import main
 from traces.summary import parse_files, parse_offset
 
 
@@ -36,3 +38,9 @@ def test_where_ip_begins_is_left_to_the_file_unless_it_is_said() -> None:
 def test_where_ip_cannot_begin_is_refused(text: str) -> None:
     with pytest.raises(BadInputError, match="--ip-offset is"):
         parse_offset(text)
+
+
+def test_python_m_traces_takes_folders_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.pcap").write_bytes(capture("middlebox/mb_clean_tcp.client.pcap").read_bytes())
+    assert main(["summary", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith("1 TCP connections without MPTCP\n")

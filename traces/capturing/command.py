@@ -81,16 +81,18 @@ def _signal(process: subprocess.Popen[bytes], sign: signal.Signals) -> None:
 
 
 def _copy(source: BinaryIO, path: Path, onward: int) -> None:
+    """Pass on and keep until the source ends: also when nobody listens any more, or there is no room to keep it."""
     kept = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
-    heard = True
+    to = [kept, onward]
     try:
         while octets := source.read(PIECE):
-            _write(kept, octets)
-            try:
-                if heard:
-                    _write(onward, octets)
-            except OSError:
-                heard = False  # whoever listened is gone; the file is still to be written
+            for descriptor in list(to):
+                try:
+                    _write(descriptor, octets)
+                except OSError as error:
+                    to.remove(descriptor)
+                    if descriptor == kept:
+                        print(f"what the command prints is no longer kept in {path}: {error.strerror}", file=sys.stderr)
     finally:
         os.close(kept)
         source.close()

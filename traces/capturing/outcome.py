@@ -72,4 +72,8 @@ def warnings(interfaces: tuple[InterfaceOutcome, ...], lost: tuple[str, ...]) ->
             told.append(
                 f"{one.name}: the kernel dropped {one.counts.dropped_by_kernel} packets: give a larger --buffer"
             )
+        if one.counts and one.packets < one.counts.captured:
+            # tcpdump goes on, and counts on, when the disk is full.
+            missing = one.counts.captured - one.packets
+            told.append(f"{one.name}: {missing} packets that were captured are not in the file: was the disk full?")
     return told

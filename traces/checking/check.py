@@ -21,7 +21,7 @@ from traces.checking.judgement import Observed, judge, not_resolved
 from traces.checking.request import Request
 from traces.checking.subflows import find_subflows
 from traces.checking.verdict import Verdict, shares, widest_connection
-from traces.reading.rows import read_segments
+from traces.summary import read_trace
 
 SCOPE = "check"
 SOCKS, ROUTED = "socks", "routed"
@@ -72,7 +72,9 @@ def _observe(lab: Lab, inside: Guest, request: Request, way: str, socks: str) ->
             page = fetch(lab.host, request.page, PAGE_SECONDS, socks)
         bulk, most = _fetch_watched(lab, inside, request, way, socks)
         counters = mptcp_counters(inside.runner) - before
-    subflows = [flow for file in files for flow in find_subflows(file.stem, read_segments(file), request.endpoints)]
+    subflows = [
+        flow for file in files for flow in find_subflows(file.stem, read_trace([file], lab.progress), request.endpoints)
+    ]
     return Observed(way, page, bulk, counters, most, subflows)
 
 

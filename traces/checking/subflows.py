@@ -1,32 +1,29 @@
-"""The subflows in a capture: who agreed to MPTCP, which connection each subflow joined, and what it carried.
+"""The subflows that the capture of an uplink shows: who agreed to MPTCP, and what each carried for which connection.
 
-Only what `check-mptcp` needs: a subflow is known by its handshake (RFC 8684, sections 3.1 and 3.2), and subflows are
-put together by the token in MP_JOIN, the first 32 bits of a hash of the server's key. A connection to a server that is
-asked about counts as well when its SYN never asked for MPTCP.
+Each uplink's capture is analysed by itself: a subflow that joins names its connection by the token in its MP_JOIN, also
+where the capture lacks the connection's beginning. A connection to a server that is asked about counts as well when its
+SYN never asked for MPTCP.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from traces.mptcp.keys import HASHES, token
-from traces.mptcp.options import Subtype
-from traces.reading.rows import Segment
-
-END_OF_OPTIONS, NO_OPERATION, MPTCP = 0, 1, 30
-
-VERSION_BITS = 0x0F  # of the third octet of MP_CAPABLE
+from traces.mptcp import model
+from traces.mptcp.model import Connection, Direction, TcpConnection, Trace
 
 Endpoint = tuple[IPv4Address | IPv6Address, int]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Subflow:
     """One TCP flow, as seen on one uplink."""
 
     uplink: str
+    started: float
+    """Seconds since 1970."""
     client: Endpoint
     server: Endpoint
     joins: str = ""
@@ -36,13 +33,13 @@ class Subflow:
     answered: bool = False
     """Whether there was a SYN-ACK."""
     agreed: bool = False
-    """Whether the SYN-ACK answered with the same MPTCP option."""
+    """Whether the handshake agreed to MPTCP."""
     token: str = ""
     """The server's token, from the key in its SYN-ACK; empty for a subflow that joins."""
     bytes_up: int = 0
-    """Payload octets on the wire from the client, retransmissions included."""
+    """Octets of data from the client; over MPTCP as often as they were sent."""
     bytes_down: int = 0
-    """Payload octets on the wire from the server, retransmissions included."""
+    """Octets of data from the server, likewise."""
 
     @property
     def connection(self) -> str:
@@ -56,59 +53,41 @@ class Subflow:
         return not self.agreed and (self.answered or not asked)
 
 
-def mptcp_options(options: bytes) -> Iterable[tuple[int, bytes]]:
-    """Subtype and whole option of each MPTCP option among TCP options; stops at the first malformed one."""
-    at = 0
-    while at < len(options) and options[at] != END_OF_OPTIONS:
-        if options[at] == NO_OPERATION:
-            at += 1
-            continue
-        length = options[at + 1] if at + 1 < len(options) else 0
-        if length < 2 or at + length > len(options):
-            return
-        if options[at] == MPTCP and length >= 3:
-            yield options[at + 2] >> 4, options[at : at + length]
-        at += length
+def find_subflows(uplink: str, trace: Trace, servers: Collection[Endpoint] = ()) -> list[Subflow]:
+    """The flows in the capture of `uplink` that asked for MPTCP, and all to `servers`, in the order of their SYNs."""
+    agreed = [_agreed(uplink, connection, flow) for connection in trace.connections for flow in connection.subflows]
+    others = [_other(uplink, connection) for connection in trace.tcp_connections]
+    asked = [flow for flow in others if flow.joins or flow.version is not None or flow.server in servers]
+    return sorted(agreed + asked, key=lambda flow: flow.started)
 
 
-def server_token(key: bytes, version: int = 1) -> str:
-    """The token of a connection whose server has `key` (8 octets), as 8 hex digits."""
-    return f"{token(key, version):08x}"
+def _agreed(uplink: str, connection: Connection, flow: model.Subflow) -> Subflow:
+    ends = (ip_address(flow.src), flow.sport), (ip_address(flow.dst), flow.dport)
+    client, server = ends if flow.opener is Direction.C2S else ends[::-1]
+    return Subflow(
+        uplink,
+        flow.started,
+        client,
+        server,
+        joins="" if flow.is_initial else connection.server_token,
+        version=connection.version if flow.is_initial else None,
+        answered=True,
+        agreed=True,
+        token=connection.server_token if flow.is_initial else "",
+        bytes_up=flow.mapped.c2s,
+        bytes_down=flow.mapped.s2c,
+    )
 
 
-def find_subflows(uplink: str, segments: Iterable[Segment], servers: Collection[Endpoint] = ()) -> list[Subflow]:
-    """The flows on `uplink` that asked for MPTCP, and all to `servers`, in the order of their SYNs."""
-    flows: dict[tuple[Endpoint, Endpoint], Subflow] = {}
-    for segment in segments:
-        if segment.is_syn:
-            subflow = _opened(uplink, segment, segment.destination in servers)
-            if subflow:
-                flows.setdefault((segment.source, segment.destination), subflow)
-        elif down := flows.get((segment.destination, segment.source)):
-            if segment.is_syn_ack:
-                _answer(down, segment)
-            down.bytes_down += segment.payload
-        elif up := flows.get((segment.source, segment.destination)):
-            up.bytes_up += segment.payload
-    return list(flows.values())
-
-
-def _opened(uplink: str, syn: Segment, even_plain: bool) -> Subflow | None:
-    for subtype, option in mptcp_options(syn.options):
-        if subtype == Subtype.MP_CAPABLE:
-            return Subflow(uplink, syn.source, syn.destination, version=option[2] & VERSION_BITS)
-        if subtype == Subtype.MP_JOIN and len(option) == 12:
-            return Subflow(uplink, syn.source, syn.destination, joins=option[4:8].hex())
-    return Subflow(uplink, syn.source, syn.destination) if even_plain else None
-
-
-def _answer(subflow: Subflow, syn_ack: Segment) -> None:
-    subflow.answered = True
-    for subtype, option in mptcp_options(syn_ack.options):
-        version = option[2] & VERSION_BITS
-        # With another version than it asked for a client has no key to go on with: it falls back.
-        same = version == subflow.version and version in HASHES
-        if subtype == Subtype.MP_CAPABLE and same and len(option) >= 12:
-            subflow.agreed, subflow.token = True, server_token(option[4:12], version)
-        if subtype == Subtype.MP_JOIN and subflow.joins:
-            subflow.agreed = True
+def _other(uplink: str, connection: TcpConnection) -> Subflow:
+    return Subflow(
+        uplink,
+        connection.started,
+        (ip_address(connection.src), connection.sport),
+        (ip_address(connection.dst), connection.dport),
+        joins=connection.joins,
+        version=connection.asked,
+        answered=connection.answered,
+        bytes_up=connection.bytes.c2s,
+        bytes_down=connection.bytes.s2c,
+    )

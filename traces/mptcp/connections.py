@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from traces.mptcp.answers import acknowledged_at
 from traces.mptcp.evidence import Evidence
 from traces.mptcp.fallback import Fallbacks
 from traces.mptcp.flows import Flow
@@ -91,7 +94,7 @@ class _Builder:
             checksums=draft.initial is not None and any(evidence.handshakes[draft.initial].checksums),
             checksums_right=int(mapped.checksums[number, 0]), checksums_wrong=int(mapped.checksums[number, 1]),
             fallback=fallback.why if fallback else "", started=started / 1e9, subflows=subflows, events=tuple(events),
-            mappings=self._mappings(number), acks=self._acks(number), rtts=rtts,
+            mappings=self._mappings(number, flow_rows), acks=self._acks(number), rtts=rtts,
         )  # fmt: skip
 
     def _tokens(self, number: int, draft: Draft) -> Proof:
@@ -104,12 +107,13 @@ class _Builder:
         octets = int(self.evidence.mapped.unmapped[number])
         return [f"{octets} octets of payload are covered by no mapping in the capture"] if octets else []
 
-    def _mappings(self, number: int) -> Mappings:
+    def _mappings(self, number: int, members: Sequence[Integers]) -> Mappings:
         data, at = self.evidence.mapped.data, self.data.of(number)
         row = data.row[at]
         return Mappings(
             time=self.table.time[row], subflow=self._subflow(row), direction=(data.stream[at] & 1).astype(np.uint8),
             start=data.start[at] - 1, length=data.length[at].astype(np.int64), kind=data.kind[at],
+            acked=acknowledged_at(self.evidence.flows, members, row),
         )  # fmt: skip
 
     def _acks(self, number: int) -> DataAcks:

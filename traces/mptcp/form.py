@@ -90,7 +90,8 @@ def _subflow(subflow: Subflow) -> dict[str, Any]:
 def _tcp_connection(connection: TcpConnection) -> dict[str, Any]:
     found = asdict(connection)
     del found["bytes"]
-    return {**found, **_both("bytes", connection.bytes), "fallback": connection.fallback or None}
+    told = {"fallback": connection.fallback or None, "joins": connection.joins or None}
+    return {**found, **_both("bytes", connection.bytes), **told}
 
 
 def as_lines(trace: Trace) -> Iterator[str]:

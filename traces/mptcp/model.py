@@ -39,6 +39,10 @@ class MapKind(IntEnum):
     """Data sent before on the same subflow, under other TCP sequence numbers."""
 
 
+NEVER = (1 << 63) - 1
+"""Stands for a time at which nothing happened as far as the capture tells."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Mappings:
     """Data on their way, in the order of time. Arrays of equal length."""
@@ -54,6 +58,8 @@ class Mappings:
     """Octets."""
     kind: UInt8
     """A `MapKind`."""
+    acked: Int64
+    """When TCP acknowledged the segment on its subflow, in nanoseconds since 1970; `NEVER` where it did not."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -235,6 +241,8 @@ class TcpConnection:
     """Payload by TCP sequence numbers, each octet once."""
     fallback: str = ""
     """Why it is plain TCP although it asked for MPTCP; empty when it did not, or was not answered."""
+    joins: str = ""
+    """The token in an MP_JOIN that came to nothing, 8 hex digits; empty where there was none."""
 
 
 @dataclass(frozen=True, slots=True)

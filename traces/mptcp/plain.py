@@ -36,6 +36,7 @@ def tcp_connections(flows: Flows, handshakes: Sequence[Handshake], membership: M
                 syn_ack_ttls=tuple(int(table.hop_limit[row]) for row in flow.syn_acks),
                 asked=handshakes[at].asked, answered=bool(flow.syn_acks),
                 bytes=Volume(int(octets[at, 0]), int(octets[at, 1])), fallback=membership.fallbacks.get(at, ""),
+                joins="" if handshakes[at].token is None else f"{handshakes[at].token:08x}",
             )
         )  # fmt: skip
     return tuple(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from traces.mptcp.model import NEVER, MapKind
 from traces.products.plot import Axis, Int64, Plot, Product, Role, steps
 from traces.products.series import OCTETS, plot_of, subflow_name
 from traces.products.sides import Side, held, merged
@@ -12,10 +13,10 @@ SIZE = Axis("size (octets)", "octets")
 
 
 def flight(side: Side) -> Plot:
-    """Data sent and not acknowledged, the window that was open for them, and the sum over the subflows.
+    """Data sent and not acknowledged, the window that was open for them, and the sum of what TCP has on its way.
 
-    The sum is more than the flight while the same data are on their way over several subflows, and less while data
-    below the highest ones sent still wait for a subflow.
+    The sum is less than the flight by what TCP has delivered and data acknowledgements do not cover, since something
+    below is missing; it is more while the same data are on their way over several subflows.
     """
     times = _times(side)
     acked = side.acked.upto(times)
@@ -25,20 +26,20 @@ def flight(side: Side) -> Plot:
     series = [
         steps("window", Role.WINDOW, None, times[open_], np.maximum(edge - acked, 0)[open_]),
         steps("flight", Role.FLIGHT, None, times, np.maximum(_highest_sent(side, times) - acked, 0)),
-        steps("sum of the subflows' flights", Role.SUBFLOW_SUM, None, times, total),
+        steps("sum of the subflows' TCP flights", Role.SUBFLOW_SUM, None, times, total),
     ]
     return plot_of(side, Product.FLIGHT, "flight and window", SIZE, series)
 
 
 def subflow_flight(side: Side) -> Plot:
-    """Data of each subflow that are not acknowledged at the level of the connection."""
+    """Data that each subflow has sent and its TCP acknowledgements do not cover."""
     times = _times(side)
     series = [
         steps(subflow_name(one.id, Role.FLIGHT), Role.FLIGHT, one.id, times, unacknowledged(side, one.id, times))
         for one in side.connection.subflows
         if (side.sent.subflow == one.id).any()
     ]
-    return plot_of(side, Product.SUBFLOW_FLIGHT, "flight by subflow", SIZE, series)
+    return plot_of(side, Product.SUBFLOW_FLIGHT, "TCP flight by subflow", SIZE, series)
 
 
 def right_edge(side: Side) -> Plot:
@@ -71,28 +72,14 @@ def window_limited(side: Side) -> float | None:
 
 
 def unacknowledged(side: Side, subflow: int, times: Int64) -> Int64:
-    """Octets that a subflow had on their way at each of `times`, those that it sent twice counted once."""
-    sent = side.sent.fresh
-    sent = sent.of(sent.subflow == subflow)
-    # What was acknowledged before it was sent over this subflow, too, was never awaited.
-    start = np.maximum(sent.start, side.acked.upto(sent.time))
-    end = np.maximum(sent.end, start)
-    total = held(sent.time, np.cumsum(end - start), times, before=0)
-    return total - _below(start, end, side.acked.upto(times))
-
-
-def _below(starts: Int64, ends: Int64, positions: Int64) -> Int64:
-    """How many octets of the ranges from `starts` to `ends` lie below each of `positions`."""
-    return _excess(starts, positions) - _excess(ends, positions)
-
-
-def _excess(bounds: Int64, positions: Int64) -> Int64:
-    """The sum of how far each of `positions` lies above those bounds that it is above."""
-    bounds = np.sort(bounds)
-    sums = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(bounds)])
-    count = np.searchsorted(bounds, positions)
-    excess: Int64 = count * positions - sums[count]
-    return excess
+    """Octets that TCP had on their way over a subflow at each of `times`, those that it sent twice counted once."""
+    sent = side.sent.of((side.sent.subflow == subflow) & (side.sent.kind != MapKind.RETRANSMITTED))
+    length = sent.end - sent.start
+    # Where the capture missed the first of two copies, the second may come after the acknowledgement.
+    acked = np.maximum(sent.acked, sent.time)
+    order = np.argsort(acked, kind="stable")
+    gone = held(acked[order], np.cumsum(length[order]), times, before=0)
+    return held(sent.time, np.cumsum(length), times, before=0) - gone
 
 
 def _highest_sent(side: Side, times: Int64) -> Int64:
@@ -102,4 +89,4 @@ def _highest_sent(side: Side, times: Int64) -> Int64:
 
 def _times(side: Side) -> Int64:
     """When anything of the direction happened, each time once."""
-    return merged(side.sent.time, side.acked.time)
+    return merged(side.sent.time, side.acked.time, np.sort(side.sent.acked[side.sent.acked != NEVER]))

@@ -42,17 +42,26 @@ def read_interval(text: str, what: str) -> Interval:
     return interval
 
 
-def goodput(side: Side, interval: Interval) -> Plot:
-    """Octets acknowledged at the level of the connection in each second."""
+def usual_interval(seconds: float) -> Interval:
+    """What suits a connection of that duration: a second, or 1, 2 or 5 of a smaller unit, such that 20 fit into it."""
+    for exponent in range(8, 2, -1):
+        for digit in (10, 5, 2):
+            nanoseconds = digit * 10**exponent
+            if 20 * nanoseconds <= seconds * NANOSECONDS:
+                return Interval(nanoseconds)
+    return Interval(1000)
+
+
+def goodput(side: Side, interval: Interval | None) -> Plot:
+    """Octets acknowledged at the level of the connection in each second; without an interval, over the usual one."""
+    interval = interval or usual_interval(side.connection.duration)
     advances = np.diff(side.acked.highest, prepend=0) > 0
     times, highest = side.acked.time[advances], side.acked.highest[advances]
     moving = _over_acks(times, highest, interval.acks) if interval.acks else _over_time(side, interval.nanoseconds)
     later = times > side.start
     mean = highest[later] / (times[later] - side.start) * PER_MEGABYTE
-    series = [
-        moving,
-        Series("mean since the beginning", Role.MEAN, Shape.LINE, None, times[later], mean),
-    ]
+    # Steps: between two acknowledgements it falls, and a line up to the next one would have it rise too early.
+    series = [moving, steps("mean since the beginning", Role.MEAN, None, times[later], mean)]
     return plot_of(side, Product.GOODPUT, f"goodput over {interval.text}", GOODPUT, series)
 
 

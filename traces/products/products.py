@@ -21,8 +21,11 @@ OF_A_SIDE = {
 }
 
 
-def plots(connection: Connection, products: Sequence[Product], interval: Interval) -> Iterator[Plot]:
-    """Plots that have something to show, direction by direction, in the order of `products`."""
+def plots(connection: Connection, products: Sequence[Product], interval: Interval | None) -> Iterator[Plot]:
+    """Plots that have something to show, direction by direction, in the order of `products`.
+
+    Goodput is averaged over `interval`, or what suits the connection.
+    """
     for side in sides(connection):
         for product in products:
             if product is not Product.EVENTS:
@@ -33,7 +36,7 @@ def plots(connection: Connection, products: Sequence[Product], interval: Interva
         yield events(connection)
 
 
-def _of_side(side: Side, product: Product, interval: Interval) -> Plot:
+def _of_side(side: Side, product: Product, interval: Interval | None) -> Plot:
     if product is Product.GOODPUT:
         return goodput(side, interval)
     if product in OF_A_SIDE:

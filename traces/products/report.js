@@ -11,6 +11,8 @@ const CONFIG = {
   modeBarButtons: [["toImage"], ["zoom2d", "pan2d"], ["zoomIn2d", "zoomOut2d", "resetScale2d"]],
 };
 const AHEAD = "800px";
+// Under the pointer octets are told one by one, though axes count in thousands and millions.
+const EXACT = ",.0f";
 
 // Plotly takes a subset of HTML in its texts, and names from a capture are no HTML.
 function plain(text) {
@@ -30,15 +32,17 @@ function segments(series) {
 
 function marks(series, y) {
   const open = series.symbol.endsWith("-open");
-  const marker = {symbol: series.symbol, size: series.shape === "segments" ? 8 : 5, color: series.colour};
-  marker.line = {width: open ? 1 : 0, color: series.colour};
+  const size = series.outlined ? 7 : series.labels.length ? 9 : 5;
+  const marker = {symbol: series.symbol, size, color: series.colour};
+  marker.line = {width: open ? 1 : series.outlined ? 0.5 : 0, color: series.outlined ? TEXT : series.colour};
   return {x: series.x, y, mode: "markers", marker};
 }
 
 function line(series) {
   const shape = series.shape === "steps" ? "hv" : "linear";
   return {
-    x: series.x, y: series.y, mode: "lines",
+    // A line through one value does not show.
+    x: series.x, y: series.y, mode: series.x.length > 1 ? "lines" : "markers", marker: {color: series.colour},
     line: {width: 1.6, color: series.colour, shape, dash: series.dash ? "dash" : "solid"},
   };
 }
@@ -79,11 +83,33 @@ function layout(plot) {
     margin: {l: plot.lanes.length ? 110 : 60, r: 12, t: 44, b: 44},
     // A finger that moves over a plot scrolls the page; two buttons of the plot zoom.
     dragmode: TOUCHED.matches ? false : "zoom",
-    xaxis: {...axis, title: {text: plain(plot.x)}},
-    yaxis: {...axis, title: {text: plot.lanes.length ? "" : plain(plot.y)}, rangemode: plot.lanes.length ? "normal" : "tozero", ...large, ...lanes},
+    xaxis: {...axis, title: {text: plain(plot.x)}, hoverformat: plot.overTime ? ".6f" : EXACT},
+    yaxis: {
+      ...axis, title: {text: plot.lanes.length ? "" : plain(plot.y)}, rangemode: plot.lanes.length ? "normal" : "tozero",
+      hoverformat: plot.large ? EXACT : ".3f", ...large, ...lanes,
+    },
     legend: {orientation: "h", x: 0, y: 1, yanchor: "bottom"},
     ...moments(plot),
   };
+}
+
+// Keys that zoom, and pan by a part of what is shown.
+const ZOOMS = {"+": 0.5, "=": 0.5, "-": 2};
+const PANS = {ArrowLeft: ["xaxis", -0.25], ArrowRight: ["xaxis", 0.25], ArrowDown: ["yaxis", -0.25], ArrowUp: ["yaxis", 0.25]};
+
+function moved([low, high], zoom, pan) {
+  const middle = (low + high) / 2 + pan * (high - low), half = (high - low) / 2 * zoom;
+  return [middle - half, middle + half];
+}
+
+// What a key changes of a plot's layout; nothing for other keys.
+function keyed(place, key) {
+  const axes = Object.fromEntries(["xaxis", "yaxis"].map((name) => [name, place.layout[name].range]));
+  const all = place.overTime ? {"xaxis.range": place.whole} : {"xaxis.autorange": true};
+  if (key === "0") return {...all, "yaxis.autorange": true};
+  if (key in ZOOMS) return {"xaxis.range": moved(axes.xaxis, ZOOMS[key], 0)};
+  if (key in PANS) return {[`${PANS[key][0]}.range`]: moved(axes[PANS[key][0]], 1, PANS[key][1])};
+  return null;
 }
 
 class Connection {
@@ -92,7 +118,8 @@ class Connection {
     this.hidden = new Set();
     this.drawn = [];
     const margin = Number(details.dataset.seconds) / 50;
-    this.time = {range: [-margin, Number(details.dataset.seconds) + margin], autorange: false};
+    this.whole = [-margin, Number(details.dataset.seconds) + margin];
+    this.time = {range: this.whole, autorange: false};
     this.plots = null;
     this.places = [...details.querySelectorAll(".plot")];
     for (const button of details.querySelectorAll(".legend button")) {
@@ -112,11 +139,18 @@ class Connection {
     const plot = this.plots[this.places.indexOf(place)];
     place.shown = plot.series.flatMap(traces);
     place.overTime = plot.overTime;
+    place.whole = this.whole;
     for (const trace of place.shown) trace.visible = this.visible(trace);
     const shown = layout(plot);
     if (plot.overTime) Object.assign(shown.xaxis, this.time);
     Plotly.newPlot(place, place.shown, shown, {...CONFIG, toImageButtonOptions: {filename: place.id}});
     if (plot.overTime) place.on("plotly_relayout", (change) => this.follow(place, change));
+    place.addEventListener("keydown", (event) => {
+      const change = event.ctrlKey || event.metaKey || event.altKey ? null : keyed(place, event.key);
+      if (!change) return;
+      event.preventDefault();
+      Plotly.relayout(place, change);
+    });
   }
 
   visible(trace) {

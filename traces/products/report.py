@@ -14,8 +14,8 @@ from traces.page import harmless_json, plotly_script, policy
 from traces.products import tables
 from traces.products.plot import NANOSECONDS, Plot, Role, Series
 from traces.products.products import plots
-from traces.products.style import LOOKS, SUBFLOWS, colour
-from traces.products.tables import Table
+from traces.products.style import LOOKS, SUBFLOWS, arranged, colour
+from traces.products.tables import Cell, Table
 from traces.products.thinning import Thinned, thinned
 from traces.products.wanted import Wanted
 
@@ -26,17 +26,20 @@ MOST_VALUES = 1_500_000
 """In the whole report, some 40 MB: with many connections each series is thinned the more."""
 SERIES_OF_A_PLOT = 6
 """About so many, to share out the values."""
+UNITS = {"_bytes_per_s": "bytes/s", "_ms": "ms", "_s": "s"}
+"""Ends of the names of columns."""
 SWITCHED = (Role.DATA, Role.DATA_ACK, Role.RETRANSMITTED, Role.REINJECTED, Role.REINJECTED_SAME)
 """Roles that the legend switches on and off."""
 
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """A button of the legend."""
+    """A button of the legend, with a spot of the subflow's colour or the sign of a mark."""
 
     key: str
     title: str
     colour: str = ""
+    sign: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +84,35 @@ def report(trace: Trace, chosen: Sequence[Connection], wanted: Wanted) -> str:
         policy=policy(plotly, script),
         title="MPTCP connections",
         summary=_summary(trace, chosen),
+        files=wanted.files,
         warnings=trace.warnings,
-        connections=tables.connections(chosen).without("started"),
+        connections=tables.connections(chosen).without("started_s"),
         tcp_connections=tables.tcp_connections(trace),
         sections=[_section(one, wanted, most) for one in chosen],
         most_rows=MOST_ROWS,
+        heading=_heading,
+        shown=_shown,
         style=(HERE / "report.css").read_text(encoding="utf-8"),
         plotly=plotly,
         script=script,
     )
+
+
+def _heading(column: str) -> str:
+    """Of a column, as a person reads it: `goodput c2s (bytes/s)`."""
+    for suffix, unit in UNITS.items():
+        if column.endswith(suffix):
+            return f"{column.removesuffix(suffix).replace('_', ' ')} ({unit})"
+    return column.replace("_", " ")
+
+
+def _shown(column: str, cell: Cell) -> str:
+    """A cell as a person reads it."""
+    if cell is None:
+        return ""
+    if isinstance(cell, float):
+        return f"{cell:.3f}" if column.endswith("_ms") else f"{cell:.6f}" if column.endswith("_s") else f"{cell:g}"
+    return f"{cell:,}" if isinstance(cell, int) and "bytes" in column else str(cell)
 
 
 def _series_count(chosen: Sequence[Connection], wanted: Wanted) -> int:
@@ -102,7 +125,7 @@ def _summary(trace: Trace, chosen: Sequence[Connection]) -> str:
 
 
 def _section(connection: Connection, wanted: Wanted, most: int) -> Section:
-    few = [thinned(plot, most) for plot in plots(connection, wanted.products, wanted.interval)]
+    few = [thinned(arranged(plot), most) for plot in plots(connection, wanted.products, wanted.interval)]
     return Section(
         id=connection.id,
         title=_title(connection),
@@ -126,6 +149,10 @@ def _title(connection: Connection) -> str:
     )
 
 
+def _places(subflow: Subflow) -> str:
+    return f" on {', '.join(subflow.interfaces)}" if subflow.interfaces else ""
+
+
 def _ends(subflow: Subflow) -> str:
     return f"{subflow.src} :{subflow.sport} → {subflow.dst} :{subflow.dport}"
 
@@ -133,10 +160,10 @@ def _ends(subflow: Subflow) -> str:
 def _switches(connection: Connection, few: Sequence[Thinned]) -> tuple[Switch, ...]:
     roles = {series.role for one in few for series in one.plot.series}
     subflows = tuple(
-        Switch(f"subflow {one.id}", f"{one.id} {', '.join(one.interfaces)}: {_ends(one)}", _colour(one.id))
+        Switch(f"subflow {one.id}", f"Subflow {one.id}{_places(one)}: {_ends(one)}", _colour(one.id))
         for one in connection.subflows
     )
-    return subflows + tuple(Switch(role, role) for role in SWITCHED if role in roles)
+    return subflows + tuple(Switch(role, role, sign=LOOKS[role].sign) for role in SWITCHED if role in roles)
 
 
 def _colour(subflow: int) -> str:
@@ -167,6 +194,7 @@ def _series(plot: Plot, series: Series) -> dict[str, Any]:
         "colour": colour(series),
         "symbol": look.symbol,
         "dash": look.dash,
+        "outlined": look.is_outlined,
         "x": x.tolist(),
         "y": series.y.round(6).tolist(),
         "top": [] if series.top is None else series.top.tolist(),

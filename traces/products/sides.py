@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from traces.mptcp.model import Connection, Direction, MapKind
+from traces.mptcp.model import Connection, Direction
 from traces.products.plot import Int64
 
 
@@ -20,14 +20,12 @@ class Sent:
     start: Int64
     end: Int64
     kind: Int64
+    acked: Int64
+    """When TCP acknowledged them on their subflow."""
 
     def of(self, chosen: NDArray[np.bool_]) -> Sent:
-        return Sent(*(column[chosen] for column in (self.time, self.subflow, self.start, self.end, self.kind)))
-
-    @property
-    def fresh(self) -> Sent:
-        """Without what its own subflow has carried before."""
-        return self.of((self.kind == MapKind.NEW) | (self.kind == MapKind.REINJECTED))
+        columns = (self.time, self.subflow, self.start, self.end, self.kind, self.acked)
+        return Sent(*(column[chosen] for column in columns))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +60,8 @@ class Side:
         return nanoseconds(self.connection.started)
 
     def __bool__(self) -> bool:
-        return bool(len(self.sent.time) or len(self.acked.time))
+        """Whether data went this way, or at least some were acknowledged."""
+        return bool(len(self.sent.time) or self.acked.highest[-1:].any())
 
 
 def side_of(connection: Connection, direction: Direction) -> Side:
@@ -71,7 +70,7 @@ def side_of(connection: Connection, direction: Direction) -> Side:
     chosen = maps.direction == direction
     start, subflow = maps.start[chosen], maps.subflow[chosen].astype(np.int64)
     kind = maps.kind[chosen].astype(np.int64)
-    sent = Sent(maps.time[chosen], subflow, start, start + maps.length[chosen], kind)
+    sent = Sent(maps.time[chosen], subflow, start, start + maps.length[chosen], kind, maps.acked[chosen])
     chosen = acks.direction == direction
     position, window = acks.position[chosen], acks.window[chosen]
     edge = np.where(window < 0, -1, position + window)

@@ -1,4 +1,7 @@
-"""What is told in tables: connections, subflows, events and plain TCP connections."""
+"""What is told in tables: connections, subflows, events and plain TCP connections. Columns are named with their units.
+
+`_bytes` are octets of data, `_s` seconds, `_ms` milliseconds.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +35,9 @@ class Table:
 def connections(chosen: Iterable[Connection]) -> Table:
     """A row for each MPTCP connection."""
     columns = (
-        "connection", "version", "client_token", "server_token", "tokens", "subflows", "started", "duration",
-        "bytes_c2s", "bytes_s2c", "goodput_c2s", "goodput_s2c", "reinjected_c2s", "reinjected_s2c",
+        "connection", "version", "client_token", "server_token", "tokens", "subflows", "started_s", "duration_s",
+        "bytes_c2s", "bytes_s2c", "goodput_c2s_bytes_per_s", "goodput_s2c_bytes_per_s", "reinjected_bytes_c2s",
+        "reinjected_bytes_s2c",
         "window_limited_c2s", "window_limited_s2c", "initial_dsn_c2s", "initial_dsn_s2c",
         "checksums", "checksums_wrong", "fallback",
     )  # fmt: skip
@@ -55,9 +59,10 @@ def subflows(chosen: Iterable[Connection], *, since: float = 0.0) -> Table:
     """A row for each subflow; times are seconds `since` that one."""
     columns = (
         "connection", "subflow", "source", "source_port", "destination", "destination_port", "opened_by", "interfaces",
-        "backup", "local_id", "remote_id", "started", "handshake_ms", "hmac", "mapped_c2s", "mapped_s2c", "unique_c2s",
-        "unique_s2c", "retransmitted_c2s", "retransmitted_s2c", "reinjected_c2s", "reinjected_s2c",
-        "reinjected_same_c2s", "reinjected_same_s2c", "rtt_c2s_ms", "rtt_s2c_ms",
+        "backup", "local_id", "remote_id", "started_s", "handshake_ms", "hmac", "mapped_bytes_c2s", "mapped_bytes_s2c",
+        "unique_bytes_c2s", "unique_bytes_s2c", "retransmitted_bytes_c2s", "retransmitted_bytes_s2c",
+        "reinjected_bytes_c2s", "reinjected_bytes_s2c", "reinjected_same_bytes_c2s", "reinjected_same_bytes_s2c",
+        "rtt_c2s_ms", "rtt_s2c_ms",
     )  # fmt: skip
     return Table(
         "subflows", columns, tuple((one.id, *_subflow(flow, since)) for one in chosen for flow in one.subflows)
@@ -81,14 +86,14 @@ def events(chosen: Iterable[Connection], *, since: float = 0.0) -> Table:
         for one in chosen
         for event in sorted(one.events, key=lambda event: event.time)
     )
-    return Table("events", ("connection", "time", "event", "subflow", "from", "detail"), rows)
+    return Table("events", ("connection", "time_s", "event", "subflow", "from", "detail"), rows)
 
 
 def tcp_connections(trace: Trace) -> Table:
     """A row for each TCP connection that is no part of an MPTCP connection."""
     columns = (
-        "connection", "source", "source_port", "destination", "destination_port", "started", "duration",
-        "syn_ttls", "syn_ack_ttls", "asked_for_mptcp", "answered", "bytes_c2s", "bytes_s2c",
+        "connection", "source", "source_port", "destination", "destination_port", "started_s", "duration_s",
+        "syn_ttls", "syn_ack_ttls", "asked_for_mptcp", "answered", "bytes_c2s", "bytes_s2c", "fallback",
     )  # fmt: skip
     return Table("tcp-connections", columns, tuple(_tcp_connection(one) for one in trace.tcp_connections))
 
@@ -98,6 +103,7 @@ def _tcp_connection(one: TcpConnection) -> tuple[Cell, ...]:
         one.id, one.src, one.sport, one.dst, one.dport, round(one.started, 6), round(one.duration, 6),
         " ".join(map(str, one.syn_ttls)), " ".join(map(str, one.syn_ack_ttls)),
         "no" if one.asked is None else f"v{one.asked}", "yes" if one.answered else "no", one.bytes.c2s, one.bytes.s2c,
+        one.fallback,
     )  # fmt: skip
 
 

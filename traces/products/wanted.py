@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +14,6 @@ from traces.products.goodput import Interval, read_interval
 from traces.products.plot import Product
 
 FEWEST_POINTS = 100
-ONE_SECOND = Interval(nanoseconds=1_000_000_000)
 
 
 class Format(StrEnum):
@@ -31,7 +31,7 @@ OPTIONS = {
     "plot": f"What to plot, separated by commas: {', '.join(Product)}. By default all.",
     "format": f"Forms of the plots, separated by commas: {', '.join(Format)}; by default html.",
     "connection": "Numbers of the connections to plot, separated by commas; by default all.",
-    "interval": "What goodput is averaged over: seconds, as 0.5 or 500ms, or data acks, as 20acks.",
+    "interval": "What goodput is averaged over: 0.5 (seconds), 500ms, 20acks; by default 1 s, less if that is short.",
     "points": "At most so many values of a series are in the HTML report; CSV and xpl have all.",
     "relative": "In CSV and xpl, count times from the connection's start.",
     "replace": "Write over files in the folder.",
@@ -48,14 +48,16 @@ class Wanted:
     formats: tuple[Format, ...] = (Format.HTML,)
     connections: tuple[int, ...] = ()
     """Empty: all."""
-    interval: Interval = ONE_SECOND
-    """What goodput is averaged over."""
+    interval: Interval | None = None
+    """What goodput is averaged over; None: what suits each connection."""
     points: int = 4000
     """At most so many values of a series are in a report."""
     relative: bool = False
     """Whether times in files for xplot.org and in CSV count from the connection's start."""
     replace: bool = False
     """Whether files of that name may be written over."""
+    files: tuple[str, ...] = ()
+    """Names of the captures, for whoever reads the report."""
 
     def chosen(self, trace: Trace) -> tuple[Connection, ...]:
         """The connections that were asked for; `BadInputError` when there is none of that number."""
@@ -68,8 +70,9 @@ class Wanted:
 
 
 def read_wanted(
-    out: str, *, plot: str, form: str, connection: str, interval: str, points: str, relative: bool, replace: bool
-) -> Wanted | None:
+    out: str, *, plot: str, form: str, connection: str, interval: str, points: str, relative: bool, replace: bool,
+    files: Sequence[Path] = (),
+) -> Wanted | None:  # fmt: skip
     """The options of `invoke mptcptrace` that are about products; None when none are wanted."""
     if not out:
         if plot or form or connection or replace or relative:
@@ -83,10 +86,11 @@ def read_wanted(
         products=tuple(dict.fromkeys(choice(one, Product, "--plot") for one in _listed(plot))) or tuple(Product),
         formats=tuple(dict.fromkeys(choice(one, Format, "--format") for one in _listed(form))) or (Format.HTML,),
         connections=tuple(dict.fromkeys(number(one, "--connection") for one in _listed(connection))),
-        interval=read_interval(interval, "--interval"),
+        interval=read_interval(interval, "--interval") if interval else None,
         points=most,
         relative=relative,
         replace=replace,
+        files=tuple(path.name for path in files),
     )
 
 

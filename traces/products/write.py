@@ -27,6 +27,8 @@ class Written:
     """The files that came of it."""
 
     paths: tuple[Path, ...] = ()
+    note: str = ""
+    """Why there are no plots, where some were wanted."""
 
     def as_json(self) -> dict[str, list[str]]:
         return {"files": [str(path) for path in self.paths]}
@@ -37,6 +39,8 @@ class Written:
             paths = [path for path in self.paths if path.suffix == suffix]
             yield f"{len(paths)} {suffix.removeprefix('.')} files: {paths[0].parent}/*{suffix}"
         yield from (f"report: {path}" for path in self.paths if path.suffix == REPORT_SUFFIX)
+        if self.note:
+            yield self.note
 
 
 def write_products(lab: Lab, trace: Trace, wanted: Wanted | None) -> Written:
@@ -53,7 +57,8 @@ def write_products(lab: Lab, trace: Trace, wanted: Wanted | None) -> Written:
     try:
         wanted.folder.mkdir(parents=True, exist_ok=True)
         with lab.progress.stage(f"writing {', '.join(wanted.formats)} to {wanted.folder}") as stage:
-            return Written(tuple(_write(trace, chosen, wanted, stage)))
+            note = "" if chosen else "no plots: there is no MPTCP connection"
+            return Written(tuple(_write(trace, chosen, wanted, stage)), note)
     except OSError as error:
         raise MpsocksError(
             f"cannot write {error.filename or wanted.folder}", why=error.strerror or str(error),
@@ -89,7 +94,7 @@ def _picture(plot: Plot, _wanted: Wanted, path: Path) -> Path:
 
 def _xpl(plot: Plot, wanted: Wanted, path: Path) -> Path:
     with path.open("w", encoding="utf-8") as file:
-        file.writelines(f"{line}\n" for line in xpl(plot, relative=wanted.relative))
+        file.writelines(xpl(plot, relative=wanted.relative))
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,6 +64,26 @@ def test_it_goes_on_when_nobody_listens(tmp_path: Path) -> None:
     assert command.end() == 0
     os.close(writing)
     assert (tmp_path / "stdout.txt").read_text() == "1\n2\n3\n"
+
+
+def test_it_goes_on_when_there_is_no_room_to_keep_what_it_prints(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reading, writing = os.pipe()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4, limits[1]))
+    try:
+        command = Command(("sh", "-c", "for n in 1 2 3 4; do echo $n; sleep 0.05; done; exit 5"), tmp_path, writing)
+        command.start()
+        assert command.ended_within(LONG_ENOUGH)
+        assert command.end() == 5
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    os.close(writing)
+    with os.fdopen(reading) as heard:
+        assert heard.read() == "1\n2\n3\n4\n"
+    assert (tmp_path / "stdout.txt").read_text() == "1\n2\n"
+    assert "no longer kept" in capsys.readouterr().err
 
 
 def test_it_is_ended_with_all_that_it_started(tmp_path: Path) -> None:

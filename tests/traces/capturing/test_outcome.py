@@ -26,6 +26,11 @@ def test_drops_are_warned_of_with_what_to_do() -> None:
     assert warnings((GOOD, DROPPING), ()) == ["guest:mptcp0: the kernel dropped 3 packets: give a larger --buffer"]
 
 
+def test_packets_that_could_not_be_written_are_missed() -> None:
+    cut = replace(GOOD, packets=9)
+    assert warnings((cut,), ()) == ["wlp1s0: 3 packets that were captured are not in the file: was the disk full?"]
+
+
 def test_what_is_not_known_is_not_taken_for_none() -> None:
     unknown = replace(GOOD, counts=None)
     assert "not known" in warnings((unknown,), ("wlp1s0",))[1]

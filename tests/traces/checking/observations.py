@@ -32,6 +32,7 @@ def flow(
     """A flow that the server answered, unless it is told otherwise."""
     return Subflow(
         uplink,
+        float(port),
         client=(ip_address("192.168.1.21"), port),
         server=(ip_address("198.51.100.8"), 80),
         joins=joins,

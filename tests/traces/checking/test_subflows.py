@@ -6,20 +6,34 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.traces.conftest import capture, further_capture
-from traces.checking.subflows import Subflow, find_subflows, mptcp_options, server_token
-from traces.mptcp.options import Subtype
-from traces.reading.rows import ACK, SYN, Segment, read_segments
+from tests.traces.mptcp.conversation import ACK, C2S, S2C, SYN, Conversation, Way
+from tests.traces.mptcp.traces import trace_of, trace_of_packets
+from traces.checking.subflows import Subflow, find_subflows
 
-CLIENT, SERVER = (ip_address("192.168.1.21"), 40000), (ip_address("198.51.100.8"), 80)
+SERVER = ip_address("198.51.100.8"), 80
 TWO = ("v1/v1_two_subflows.wlan.pcap", "v1/v1_two_subflows.tether.pcap")
 
 
 def subflows(*names: str) -> list[Subflow]:
-    return [flow for name in names for flow in find_subflows(name, read_segments(capture(name)))]
+    return [flow for name in names for flow in find_subflows(name, trace_of(capture(name)))]
+
+
+def seen(talk: Conversation, *servers: tuple[Any, int]) -> list[Subflow]:
+    return find_subflows("wlan1", trace_of_packets(talk.packets), servers)
+
+
+def ask(talk: Conversation, *options: bytes) -> Way:
+    """A SYN with these options over a subflow of its own."""
+    way = talk.new_way()
+    talk.send(way, C2S, SYN, *options)
+    return way
+
+
+def capable(version: int, key: bytes = b"") -> bytes:
+    """An MP_CAPABLE option."""
+    return Conversation.option(0, version, b"\x01" + key)
 
 
 def four_tuple(subflow: Subflow) -> tuple[str, int, str, int]:
@@ -30,15 +44,6 @@ def told(truth: dict[str, Any]) -> list[tuple[str, int, str, int]]:
     """The subflows' addresses and ports, as `ip mptcp monitor` told them."""
     (connection,) = truth["connections"].values()
     return [(flow["src"], flow["sport"], flow["dst"], flow["dport"]) for flow in connection["subflows"]]
-
-
-def key_exchange(name: str) -> tuple[bytes, bytes]:
-    """The client's and the server's key, from the ACK of the initial handshake, which carries both."""
-    for segment in read_segments(capture(name)):
-        for subtype, option in mptcp_options(segment.options):
-            if subtype == Subtype.MP_CAPABLE and len(option) >= 20 and not segment.is_syn_ack:
-                return option[4:12], option[12:20]
-    raise AssertionError("no key exchange")
 
 
 @pytest.mark.parametrize(
@@ -69,9 +74,9 @@ class TestAgainstTheTruth:
     def test_all_belong_to_one_connection_by_the_servers_token(
         self, truth: dict[str, Any], name: str, files: tuple[str, ...]
     ) -> None:
-        client_key, server_key = key_exchange(files[0])
-        assert [server_token(client_key)] == list(truth[name]["connections"])
-        assert {flow.connection for flow in subflows(*files)} == {server_token(server_key)}
+        (connection,) = trace_of(*(capture(file) for file in files)).connections
+        assert [connection.client_token] == list(truth[name]["connections"])
+        assert {flow.connection for flow in subflows(*files)} == {connection.server_token}
 
 
 def test_each_uplink_carried_its_part() -> None:
@@ -102,29 +107,43 @@ def test_a_syn_that_nobody_answers_is_a_subflow_that_was_not_agreed() -> None:
 class TestPlainTcp:
     @pytest.mark.parametrize("name", ["mb_clean_tcp", "mb_proxy_tcp_ttl2", "mb_proxy_tcp_ttl64"])
     def test_to_a_server_that_is_asked_about_counts_as_not_agreed(self, name: str) -> None:
-        segments = list(read_segments(capture(f"middlebox/{name}.client.pcap")))
-        (server,) = {segment.destination for segment in segments if segment.is_syn}
-        (flow,) = find_subflows("wlan1", segments, {server})
+        trace = trace_of(capture(f"middlebox/{name}.client.pcap"))
+        (connection,) = trace.tcp_connections
+        server = ip_address(connection.dst), connection.dport
+        (flow,) = find_subflows("wlan1", trace, {server})
         assert (flow.server, flow.version, flow.answered, flow.agreed) == (server, None, True, False)
         assert flow.is_plain
         assert flow.bytes_down > 0
-        assert find_subflows("wlan1", segments, {(server[0], server[1] + 1)}) == []
+        assert find_subflows("wlan1", trace, {(server[0], server[1] + 1)}) == []
 
     def test_a_syn_that_never_asked_for_mptcp_is_plain_even_if_nobody_answers(self) -> None:
-        (flow,) = find_subflows("wlan1", [segment(SYN)], {SERVER})
+        talk = Conversation()
+        ask(talk)
+        (flow,) = seen(talk, SERVER)
         assert (flow.answered, flow.is_plain) == (False, True)
 
     def test_a_syn_that_asked_for_mptcp_is_plain_when_the_answer_does_not_agree(self) -> None:
-        (flow,) = find_subflows("wlan1", [segment(SYN, capable(1)), segment(SYN | ACK)])
-        assert (flow.answered, flow.agreed, flow.is_plain) == (True, False, True)
+        talk = Conversation()
+        talk.send(ask(talk, capable(1)), S2C, SYN | ACK)
+        (flow,) = seen(talk)
+        assert (flow.version, flow.answered, flow.agreed, flow.is_plain) == (1, True, False, True)
 
-    def test_nor_does_a_join_whose_answer_has_no_mptcp(self) -> None:
-        join = bytes([30, 12, 0x10, 1]) + bytes(8)
-        (flow,) = find_subflows("wlan1", [segment(SYN, join), segment(SYN | ACK)])
-        assert (flow.joins, flow.agreed, flow.is_plain) == ("00000000", False, True)
+    @pytest.mark.parametrize("answered", [True, False])
+    def test_nor_does_a_join_whose_answer_has_no_mptcp(self, answered: bool) -> None:
+        talk = Conversation()
+        way = ask(talk, talk.option(1, 0, b"\x01" + bytes.fromhex("0000bbbb") + bytes(4)))
+        if answered:
+            talk.send(way, S2C, SYN | ACK)
+        (flow,) = seen(talk)
+        assert (flow.joins, flow.version, flow.agreed, flow.is_plain) == ("0000bbbb", None, False, answered)
 
     def test_a_syn_that_is_sent_again_without_the_option_is_the_same_flow(self) -> None:
-        (flow,) = find_subflows("wlan1", [segment(SYN, capable(1)), segment(SYN), segment(SYN | ACK)], {SERVER})
+        talk = Conversation()
+        way = ask(talk, capable(1))
+        talk.wait(1000)
+        talk.send(way, C2S, SYN)
+        talk.send(way, S2C, SYN | ACK)
+        (flow,) = seen(talk, SERVER)
         assert (flow.version, flow.is_plain) == (1, True)
 
 
@@ -136,54 +155,48 @@ class TestVersions:
         ("version", "key", "token"), [(0, "967d2770b6960552", "e47f0142"), (1, "bbc1858843fa97df", "78c06570")]
     )
     def test_each_has_its_own_hash(self, version: int, key: str, token: str) -> None:
-        answer = segment(SYN | ACK, capable(version, bytes.fromhex(key)))
-        (flow,) = find_subflows("wlan1", [segment(SYN, capable(version)), answer])
+        talk = Conversation()
+        way = ask(talk, capable(version, bytes(8) if version == 0 else b""))
+        talk.send(way, S2C, SYN | ACK, capable(version, bytes.fromhex(key)))
+        (flow,) = seen(talk)
         assert (flow.version, flow.agreed, flow.token) == (version, True, token)
 
     @pytest.mark.parametrize(("asked", "answered"), [(1, 0), (0, 1), (2, 2)])
     def test_an_answer_in_another_version_and_an_unknown_one_agree_to_nothing(self, asked: int, answered: int) -> None:
-        answer = segment(SYN | ACK, capable(answered, bytes(8)))
-        (flow,) = find_subflows("wlan1", [segment(SYN, capable(asked)), answer])
+        talk = Conversation()
+        talk.send(ask(talk, capable(asked)), S2C, SYN | ACK, capable(answered, bytes(8)))
+        (flow,) = seen(talk)
         assert (flow.agreed, flow.token, flow.is_plain) == (False, "", True)
 
     def test_a_subflow_of_version_0_is_found_to_belong_to_its_connection(self) -> None:
         """In a capture that tcpdump's own tests hold."""
-        initial, joined = find_subflows("any", read_segments(further_capture("tcpdump/mptcp-v0.pcap")))
+        initial, joined = find_subflows("any", trace_of(further_capture("tcpdump/mptcp-v0.pcap")))
         assert initial.agreed
         assert joined.agreed
         assert joined.connection == initial.connection == "e47f0142"
 
 
-def segment(flags: int, options: bytes = b"") -> Segment:
-    """What the client sends, or with ACK what the server does."""
-    ends = (SERVER, CLIENT) if flags & ACK else (CLIENT, SERVER)
-    return Segment(*ends, ttl=64, flags=flags, options=options, payload=0)
+class TestUplinks:
+    """Each uplink's capture is analysed by itself."""
 
+    @pytest.mark.parametrize("opener", [C2S, S2C])
+    @pytest.mark.parametrize("version", [0, 1])
+    def test_who_opened_a_subflow_changes_nothing_of_who_is_the_server(self, version: int, opener: int) -> None:
+        talk = Conversation(version)
+        talk.data(talk.connect(), C2S, 100)
+        talk.data(talk.join(opener=opener), S2C, 70)
+        initial, joined = seen(talk)
+        assert initial.server == joined.server == SERVER
+        assert (initial.bytes_up, initial.bytes_down, joined.bytes_up, joined.bytes_down) == (100, 0, 0, 70)
+        assert (initial.connection, joined.connection) == (talk.tokens[1],) * 2
 
-def capable(version: int, key: bytes = b"") -> bytes:
-    """An MP_CAPABLE option."""
-    return bytes([30, 4 + len(key), version, 1]) + key
-
-
-class TestOptions:
-    def test_mptcp_options_are_picked_from_among_the_others(self) -> None:
-        join = bytes([30, 12, 0x10, 1]) + bytes(8)
-        options = bytes([2, 4, 5, 180, 1, 1]) + join + bytes([30, 4, 0x20, 0, 0, 30, 4])
-        assert list(mptcp_options(options)) == [(Subtype.MP_JOIN, join), (Subtype.DSS, options[18:22])]
-
-    @pytest.mark.parametrize("cut", [bytes([30]), bytes([30, 0, 0]), bytes([30, 1, 0]), bytes([30, 12, 0x10, 0])])
-    def test_a_malformed_one_ends_the_list(self, cut: bytes) -> None:
-        assert list(mptcp_options(bytes([1, 30, 4, 0x20, 0]) + cut)) == [(Subtype.DSS, bytes([30, 4, 0x20, 0]))]
-
-    @given(st.binary(max_size=40))
-    def test_no_options_break_the_reader(self, options: bytes) -> None:
-        for subtype, option in mptcp_options(options):
-            assert 0 <= subtype <= 15
-            assert option in options
-
-    @given(st.binary(max_size=40), st.sampled_from([0x02, 0x12, 0x10]))
-    def test_nor_the_search_for_subflows(self, options: bytes, flags: int) -> None:
-        (sent,) = list(read_segments(capture("v1/v1_single.wlan.pcap")))[:1]
-        one = Segment(sent.source, sent.destination, 64, flags, options, 10)
-        assert len(find_subflows("any", [one])) <= 1
-        assert len(find_subflows("any", [one], {one.destination})) == (1 if one.is_syn else 0)
+    def test_a_subflow_alone_is_known_by_the_token_that_it_joins(self) -> None:
+        talk = Conversation()
+        talk.connect()
+        begun = len(talk.packets)
+        way = talk.join()
+        talk.data(way, S2C, 70)
+        talk.again(way, S2C)
+        (joined,) = find_subflows("wlan1", trace_of_packets(talk.packets[begun:]))
+        assert (joined.joins, joined.agreed, joined.version) == (talk.tokens[1], True, None)
+        assert joined.bytes_down == 140  # as often as it was sent

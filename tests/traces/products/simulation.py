@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from traces.mptcp.model import (
+    NEVER,
     Connection,
     DataAcks,
     Direction,
@@ -57,27 +58,29 @@ def connection(
     acks: Sequence[Ack] = (),
     samples: Sequence[Sample] = (),
     *,
+    acked: Sequence[float | None] = (),
     subflows: Sequence[Subflow] = (subflow(0), subflow(1)),
     events: Sequence[Event] = (),
     **fields: object,
 ) -> Connection:
-    """A connection in which exactly that happened."""
+    """A connection in which exactly that happened; `acked` is when TCP acknowledged each of the maps, which are all."""
     octets = [max((ack[3] for ack in acks if ack[2] is way), default=0) for way in Direction]
     told: dict[str, object] = {
         "id": 0, "version": 1, "client_key": "", "server_key": "", "client_token": "0a0b0c0d",
         "server_token": "01020304", "tokens": Proof.RIGHT, "initial_dsn": (1, 1), "bytes": Volume(*octets),
         "reinjected": Volume(), "duration": 1.0, "checksums": False, "checksums_right": 0, "checksums_wrong": 0,
         "fallback": "", "started": float(START), "subflows": tuple(subflows), "events": tuple(events),
-        "mappings": mappings(maps), "acks": data_acks(acks), "rtts": rtt_samples(samples),
+        "mappings": mappings(maps, acked), "acks": data_acks(acks), "rtts": rtt_samples(samples),
     }  # fmt: skip
     return Connection(**(told | fields))  # type: ignore[arg-type]
 
 
-def mappings(maps: Sequence[Map]) -> Mappings:
+def mappings(maps: Sequence[Map], acked: Sequence[float | None] = ()) -> Mappings:
+    answered = [NEVER if one is None else at(one) for one in acked or [None] * len(maps)]
     time, flow, way, start, length, kind = _columns(maps, 6)
     return Mappings(
         _times(time), np.array(flow, np.uint16), np.array(way, np.uint8), np.array(start, np.int64),
-        np.array(length, np.int64), np.array(kind, np.uint8),
+        np.array(length, np.int64), np.array(kind, np.uint8), np.array(answered, np.int64),
     )  # fmt: skip
 
 
@@ -122,9 +125,12 @@ def transfer(segments: int, *, number: int = 0, seed: int = 1, flows: int = 2, s
     arrival = np.sort(sent + way_back)
     acked = np.minimum.accumulate(_behind(sent, way_back, start, size, arrival)[::-1])[::-1]
     times = np.array([at(0)], np.int64) + (sent * MILLISECOND).astype(np.int64)
+    delay = (way_back * MILLISECOND).astype(np.int64)
     back = np.array([at(0)], np.int64) + (arrival * MILLISECOND).astype(np.int64)
     way = np.full(segments, S2C, np.uint8)
-    maps = Mappings(times, flow.astype(np.uint16), way, start, np.full(segments, size), kind.astype(np.uint8))
+    maps = Mappings(
+        times, flow.astype(np.uint16), way, start, np.full(segments, size), kind.astype(np.uint8), times + delay
+    )
     acks = DataAcks(back, flow.astype(np.uint16), way, acked, np.full(segments, 400 * size))
     rtts = RttSamples(back, flow.astype(np.uint16), way, way_back / 1e3)
     subflows = tuple(subflow(one) for one in range(flows))

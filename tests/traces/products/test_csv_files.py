@@ -7,11 +7,14 @@ import io
 
 import pytest
 
-from tests.traces.products.simulation import subflow, transfer
+from lab.telling import harmless
+from tests.traces.products.simulation import connection, event, subflow, transfer
 from tests.traces.products.tiny import tiny, tiny_plot
+from traces.mptcp.model import EventKind
 from traces.products import tables
 from traces.products.csv_files import write_plot, write_table
 from traces.products.plot import Plot, Product
+from traces.products.products import plots
 
 SEQUENCE = """\
 time_s,series,subflow,octets,octets_to
@@ -50,6 +53,13 @@ def text(plot: Plot, *, relative: bool = False) -> str:
 )
 def test_a_plot_is_a_line_for_each_value(product: Product, relative: bool, golden: str) -> None:
     assert text(tiny_plot(product), relative=relative) == golden
+
+
+@pytest.mark.parametrize("detail", ['one "two", three', "=1+1", "\x1b[31m\n"])
+def test_whatever_a_label_has_in_it_csv_readers_find_the_same(detail: str) -> None:
+    (plot,) = plots(connection(events=[event(1, EventKind.MP_PRIO, detail=detail)]), [Product.EVENTS], None)
+    _, row = csv.reader(io.StringIO(text(plot)))
+    assert row[-1] == f"MP_PRIO from the server: {harmless(detail)}"
 
 
 def test_what_belongs_to_no_subflow_goes_by_its_name() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.traces.products.simulation import S2C, Ack, Map, at, connection
-from traces.mptcp.model import MapKind
+from traces.mptcp.model import NEVER, MapKind
 from traces.products.flight import flight, right_edge, subflow_flight, unacknowledged, window_limited
 from traces.products.plot import Plot
 from traces.products.sides import Side, side_of
@@ -19,6 +19,8 @@ MAPS: list[Map] = [
     (2, 0, S2C, 100, 50, REINJECTED),
     (3, 0, S2C, 0, 100, AGAIN),
 ]
+TCP_ACKED = 4, 2.5, 5, 4
+"""When TCP acknowledged each of them."""
 ACKS: list[Ack] = [(4, 0, S2C, 60, 1000), (5, 0, S2C, 150, 800), (6, 1, S2C, 100, 10)]
 
 
@@ -35,9 +37,17 @@ def test_flight_is_what_was_sent_and_not_acknowledged() -> None:
     assert drawn["flight"] == [(0, 100), (1, 150), (4, 90), (5, 0), (6, 0)]
 
 
-def test_the_sum_of_the_subflows_counts_what_is_on_its_way_twice_twice() -> None:
-    drawn = drawn_steps(flight(side_of(connection(MAPS, ACKS), S2C)))
-    assert drawn["sum of the subflows' flights"] == [(0, 100), (1, 150), (2, 200), (4, 140), (5, 0), (6, 0)]
+def test_the_sum_of_the_subflows_is_what_tcp_has_on_its_way_twice_what_is_on_it_twice() -> None:
+    drawn = drawn_steps(flight(side_of(connection(MAPS, ACKS, acked=TCP_ACKED), S2C)))
+    assert drawn["sum of the subflows' TCP flights"] == [
+        (0, 100),
+        (1, 150),
+        (2, 200),
+        (2.5, 150),
+        (4, 50),
+        (5, 0),
+        (6, 0),
+    ]
 
 
 def test_the_window_is_what_is_left_of_the_furthest_right_edge() -> None:
@@ -46,15 +56,22 @@ def test_the_window_is_what_is_left_of_the_furthest_right_edge() -> None:
 
 
 def test_each_subflow_has_its_share() -> None:
-    drawn = drawn_steps(subflow_flight(side_of(connection(MAPS, ACKS), S2C)))
-    assert drawn["subflow 0, flight"] == [(0, 100), (2, 150), (4, 90), (5, 0), (6, 0)]
-    assert drawn["subflow 1, flight"] == [(0, 0), (1, 50), (5, 0), (6, 0)]
+    drawn = drawn_steps(subflow_flight(side_of(connection(MAPS, ACKS, acked=TCP_ACKED), S2C)))
+    assert drawn["subflow 0, flight"] == [(0, 100), (2, 150), (4, 50), (5, 0), (6, 0)]
+    assert drawn["subflow 1, flight"] == [(0, 0), (1, 50), (2.5, 0), (6, 0)]
 
 
-def test_data_that_were_acknowledged_already_are_never_on_their_way() -> None:
+def test_what_tcp_never_acknowledged_stays_on_its_way() -> None:
     maps: list[Map] = [(0, 0, S2C, 0, 100, NEW), (2, 1, S2C, 0, 100, REINJECTED)]
-    drawn = drawn_steps(subflow_flight(side_of(connection(maps, [(1, 0, S2C, 100, 0)]), S2C)))
-    assert drawn["subflow 1, flight"] == [(0, 0), (2, 0)]
+    drawn = drawn_steps(subflow_flight(side_of(connection(maps, [(3, 1, S2C, 100, 0)], acked=[None, 3]), S2C)))
+    assert drawn["subflow 0, flight"] == [(0, 100), (3, 100)]
+    assert drawn["subflow 1, flight"] == [(0, 0), (2, 100), (3, 0)]
+
+
+def test_a_copy_that_was_seen_after_its_acknowledgement_was_never_on_its_way() -> None:
+    maps: list[Map] = [(0, 0, S2C, 0, 10, NEW), (2, 0, S2C, 10, 10, NEW)]
+    drawn = drawn_steps(subflow_flight(side_of(connection(maps, acked=[3, 1]), S2C)))
+    assert drawn["subflow 0, flight"] == [(0, 10), (3, 0)]
 
 
 def test_acks_of_data_that_the_capture_missed_leave_nothing_on_its_way() -> None:
@@ -92,31 +109,31 @@ def test_without_a_window_nobody_knows_what_limited() -> None:
     assert window_limited(side_of(connection(), S2C)) is None
 
 
-SENT = st.lists(st.tuples(st.integers(0, 1), st.integers(1, 6), st.booleans()), min_size=1, max_size=12)
+SENT = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(1, 6), st.sampled_from(MapKind), st.none() | st.integers(-2, 12)),
+    min_size=1, max_size=12,
+)  # fmt: skip
 
 
-@given(SENT, st.data())
-def test_a_subflow_has_on_its_way_what_octets_say_one_by_one(
-    sent: list[tuple[int, int, bool]], data: st.DataObject
+@given(SENT)
+def test_tcp_has_on_its_way_what_segments_say_one_by_one(
+    sent: list[tuple[int, int, MapKind, int | None]],
 ) -> None:
-    """Random transfers: each piece is new, or some of what was sent before; acks of what was sent come in between."""
-    maps: list[Map] = []
-    acks: list[Ack] = []
-    carried: dict[int, set[int]] = {0: set(), 1: set()}
-    end = acknowledged = 0
-    expected: list[dict[int, int]] = []
-    for time, (subflow, length, repeats) in enumerate(sent):
-        start = data.draw(st.integers(0, end - 1)) if repeats and end else end
-        piece = set(range(start, min(start + length, end) if repeats and end else start + length))
-        fresh = not piece & carried[subflow]
-        if fresh:
-            maps.append((2 * time, subflow, S2C, start, len(piece), REINJECTED if repeats and end else NEW))
-            carried[subflow] |= {octet for octet in piece if octet >= acknowledged}
-        end = max(end, start + len(piece)) if fresh else end
-        acknowledged = data.draw(st.integers(acknowledged, end))
-        acks.append((2 * time + 1, subflow, S2C, acknowledged, 0))
-        expected.append({one: sum(octet >= acknowledged for octet in carried[one]) for one in carried})
-    side: Side = side_of(connection(maps, acks), S2C)
-    times = np.array([at(2 * time + 1) for time in range(len(sent))], dtype=np.int64)
-    for one in carried:
-        assert unacknowledged(side, one, times).tolist() == [flights[one] for flights in expected]
+    """Random segments over three subflows, each acknowledged some time after it was sent, or before, or never."""
+    maps: list[Map] = [
+        (number, flow, S2C, 10 * number, length, kind) for number, (flow, length, kind, _) in enumerate(sent)
+    ]
+    answers = [None if later is None else number + later for number, (*_, later) in enumerate(sent)]
+    side: Side = side_of(connection(maps, acked=answers), S2C)
+    gone = [NEVER if answer is None else max(number, answer) for number, answer in enumerate(answers)]
+    times = range(-1, len(sent) + 13)
+    for one in range(3):
+        expected = [
+            sum(
+                length
+                for number, (flow, length, kind, _) in enumerate(sent)
+                if flow == one and kind is not AGAIN and number <= time < gone[number]
+            )
+            for time in times
+        ]
+        assert unacknowledged(side, one, np.array([at(time) for time in times], np.int64)).tolist() == expected

@@ -6,8 +6,8 @@ import pytest
 
 from lab.errors import BadInputError
 from tests.traces.products.simulation import S2C, Ack, at, connection
-from traces.products.goodput import Interval, goodput, read_interval
-from traces.products.plot import Plot
+from traces.products.goodput import Interval, goodput, read_interval, usual_interval
+from traces.products.plot import Plot, Role, Shape
 from traces.products.sides import side_of
 
 ACKS: list[Ack] = [(100, 0, S2C, 1000, 0), (200, 1, S2C, 3000, 0), (250, 0, S2C, 3000, 0), (600, 0, S2C, 4000, 0)]
@@ -34,7 +34,30 @@ def test_over_acks_it_looks_back_so_many_that_acknowledged_something() -> None:
 
 def test_the_mean_is_over_all_the_time_since_the_beginning() -> None:
     plot = goodput(side_of(connection(acks=ACKS), S2C), TENTH)
+    (mean,) = (series for series in plot.series if series.role is Role.MEAN)
+    assert mean.shape is Shape.STEPS
     assert rates(plot, "mean since the beginning") == [(100, 10.0), (200, 15.0), (600, round(4000 / 600, 6))]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "interval"),
+    [
+        (0.0, 1000),
+        (0.004, 200_000),
+        (1.7, 50_000_000),
+        (10, 500_000_000),
+        (19.9, 500_000_000),
+        (20, 10**9),
+        (9999, 10**9),
+    ],
+)
+def test_the_usual_interval_goes_twenty_times_into_short_connections(seconds: float, interval: int) -> None:
+    assert usual_interval(seconds) == Interval(interval)
+
+
+def test_without_an_interval_it_is_over_the_usual_one() -> None:
+    plot = goodput(side_of(connection(acks=ACKS, duration=0.6), S2C), None)
+    assert plot.title.endswith("goodput over 0.02 s")
 
 
 def test_nothing_acknowledged_is_nothing_drawn() -> None:

@@ -44,7 +44,7 @@ def test_an_svg_has_a_path_for_each_segment_of_each_subflow() -> None:
 
 def test_its_text_is_text() -> None:
     svg = drawn(tiny_plot(Product.SEQUENCE), "svg").decode()
-    for words in ("connection 0, server to client: sequence", "time since the start (s)", "subflow 1, data ack"):
+    for words in ("connection 0, server to client: sequence", "time since the start (s)", "subflow 1", "data ack"):
         assert f">{words}</text>" in svg
     assert ">ADD_ADDR</text>" in svg
 

@@ -119,7 +119,8 @@ def test_each_plot_has_its_place_and_its_data() -> None:
     places = [found["id"] for found in page.attributes("div") if found.get("class") == "plot"]
     assert places == ["connection0-s2c-seq", "connection0-s2c-rtt", "connection1-s2c-seq", "connection1-s2c-rtt"]
     assert len(plots_of(page)) == len(places)
-    first = plots_of(page)[0]["series"][0]
+    acks, first = (plots_of(page)[0]["series"][at] for at in (0, 2))
+    assert acks["role"] == "data ack"  # beneath the data
     assert (first["name"], first["subflow"], first["colour"]) == ("subflow 0, data", 0, "#0072B2")
     assert (first["x"], first["y"], first["top"]) == ([0.00025], [0], [100])
 
@@ -156,3 +157,36 @@ def test_a_trace_without_mptcp_needs_no_scripts() -> None:
     page = read()
     assert "MPTCP connections: 0." in page.text
     assert not page.scripts
+
+
+def test_where_all_is_plain_tcp_its_table_is_open() -> None:
+    tcp = [TcpConnection(0, "10.0.0.1", 1234, "10.0.0.2", 80, 0.0, 1.0, (9, 9), (), 1, False, Volume())]
+    assert read(tcp=tcp).attributes("details") == [{"open": None}]
+    assert [found for found in read(tiny(), tcp=tcp).attributes("details") if "class" not in found] == [{}]
+
+
+def test_it_says_which_captures_it_is_of() -> None:
+    page = read(tiny(), wanted=replace(WANTED, files=("a.pcap", HOSTILE)))
+    assert f"From a.pcap, {HOSTILE}." in page.text
+
+
+def test_the_legend_says_what_each_mark_is_and_numbers_have_their_units() -> None:
+    page = read(tiny())
+    for words in (
+        "▼retransmitted",
+        "▲reinjected",
+        "◇data ack",
+        "Subflow 1 on wlan1: ",
+        "duration (s)",
+        "handshake (ms)",
+    ):
+        assert words in page.text
+    assert "20.000" in page.text
+
+
+def test_events_of_several_subflows_at_a_time_are_beside_each_other() -> None:
+    told = [event(5, EventKind.DATA_FIN, number) for number in (0, 1)]
+    (plot,) = plots_of(read(connection(events=told)))
+    first, second = (series["y"][0] for series in plot["series"])
+    assert (round(first), round(second)) == (0, 0)
+    assert first > second

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.chromium import Page, chromium
-from tests.traces.products.simulation import event, trace, transfer
-from traces.mptcp.model import EventKind
+from tests.traces.products.simulation import S2C, connection, event, trace, transfer
+from traces.mptcp.model import EventKind, MapKind
 from traces.products.report import report
 from traces.products.wanted import Wanted
 
@@ -61,10 +62,10 @@ def page(browser: Page, tmp_path: Path) -> Page:
 
 
 def click(page: Page, title: str) -> None:
-    """The button of the legend whose text begins with that."""
+    """The button of the legend whose text has that in it."""
     assert page.evaluate(f"""(() => {{
       const button = [...document.querySelectorAll("details[open] .legend button")].find(
-        (one) => one.textContent.trim().startsWith("{title}"));
+        (one) => one.textContent.includes("{title}"));
       button.click();
       return true;
     }})()""")
@@ -85,12 +86,12 @@ def test_every_plot_is_drawn_without_a_complaint_and_without_a_request(page: Pag
 def test_a_subflow_is_switched_off_and_on_in_all_plots(page: Page) -> None:
     page.evaluate(SHOW_ALL)
     before, drawn = [page.evaluate(SHOWN % subflow) for subflow in (0, 1)], page.evaluate(DRAWN)
-    click(page, "0 wlan0")
+    click(page, "Subflow 0 on wlan0")
     assert page.evaluate(SHOWN % 0) == [0] * len(drawn)
     assert page.evaluate(SHOWN % 1) == before[1]
     fewer = page.evaluate(DRAWN)
     assert all(now < then for now, then, shown in zip(fewer, drawn, before[0], strict=True) if shown)
-    click(page, "0 wlan0")
+    click(page, "Subflow 0 on wlan0")
     assert page.evaluate(SHOWN % 0) == before[0]
     assert page.evaluate(DRAWN) == drawn
     assert page.problems == []
@@ -117,6 +118,55 @@ def test_plots_over_time_show_the_same_time(page: Page) -> None:
     assert len(zoomed) == 10
     assert all(one == [0.01, 0.02] for one in zoomed)
     assert page.problems == []
+
+
+def press(page: Page, key: str) -> None:
+    """On the first plot."""
+    page.evaluate(f"""(async () => {{
+      const place = document.querySelector(".plot");
+      place.focus();
+      if (document.activeElement !== place) throw new Error("it takes no focus");
+      place.dispatchEvent(new KeyboardEvent("keydown", {{key: "{key}", bubbles: true, cancelable: true}}));
+      await new Promise((done) => setTimeout(done, 100));
+    }})()""")
+
+
+def test_the_keyboard_zooms_and_pans_all_plots_over_time(page: Page) -> None:
+    page.evaluate(SHOW_ALL)
+    (low, high), *_ = page.evaluate(TIMES)
+    press(page, "+")
+    assert page.evaluate(TIMES) == [pytest.approx([low + (high - low) / 4, high - (high - low) / 4])] * 10
+    press(page, "ArrowRight")
+    moved = [low + (high - low) * 3 / 8, high - (high - low) / 8]
+    assert page.evaluate(TIMES) == [pytest.approx(moved)] * 10
+    press(page, "x")
+    assert page.evaluate(TIMES) == [pytest.approx(moved)] * 10
+    press(page, "0")
+    assert page.evaluate(TIMES) == [[low, high]] * 10
+    assert page.problems == []
+
+
+def test_a_line_of_one_value_shows(browser: Page, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    single = connection([(0, 0, S2C, 0, 100, MapKind.NEW)], duration=0.0)
+    path.write_text(report(trace(single), [single], Wanted(tmp_path)), encoding="utf-8")
+    browser.problems.clear()
+    browser.open(path)
+    browser.evaluate(SHOW_ALL)
+    assert all(count > 0 for count in browser.evaluate(DRAWN))
+    assert browser.problems == []
+
+
+def test_under_the_pointer_octets_and_microseconds_are_told(page: Page) -> None:
+    page.evaluate(SHOW_ALL)
+    told = page.evaluate("""(async () => {
+      const place = document.querySelector(".plot");
+      const number = place.data.findIndex((one) => one.meta.role === "data ack");
+      Plotly.Fx.hover(place, [{curveNumber: number, pointNumber: place.data[number].x.length - 1}]);
+      await new Promise((done) => setTimeout(done, 200));
+      return [...place.querySelectorAll(".hovertext")].map((one) => one.textContent).join();
+    })()""")
+    assert re.search(r"\(0\.\d{6}, \d{3},\d00\)", told)
 
 
 def test_another_connection_is_drawn_when_it_is_opened(page: Page) -> None:

@@ -14,7 +14,7 @@ from traces.products.plot import Product
 from traces.products.wanted import Format, Wanted, read_wanted
 
 NOTHING: dict[str, Any] = {
-    "plot": "", "form": "", "connection": "", "interval": "1", "points": "4000", "relative": False, "replace": False,
+    "plot": "", "form": "", "connection": "", "interval": "", "points": "4000", "relative": False, "replace": False,
 }  # fmt: skip
 
 

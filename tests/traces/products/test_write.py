@@ -136,6 +136,6 @@ def test_whatever_a_connection_holds_it_can_be_written(
     for plot in plots(made, tuple(Product), Interval(nanoseconds=1_000_000)):
         for series in thinned(plot, 4).plot.series:
             assert len(series) <= 4
-        assert list(xpl(plot, relative=relative))[-1] == "go"
+        assert list(xpl(plot, relative=relative))[-1] == "go\n"
         write_plot(plot, io.StringIO(), relative=relative)
     assert "</html>" in report(trace(made), [made], Wanted(Path("plots")))

@@ -9,6 +9,7 @@ import pytest
 
 from tests.traces.products.simulation import at
 from tests.traces.products.tiny import tiny_plot
+from traces.products import numbers
 from traces.products.plot import Plot, Product
 from traces.products.xplot import xpl
 
@@ -17,7 +18,7 @@ timeval unsigned
 title
 connection 0, server to client: sequence
 xlabel
-time
+time: subflow 0 yellow, subflow 1 magenta, T retransmitted, R reinjected
 ylabel
 position (octets)
 yellow
@@ -27,18 +28,19 @@ line 1700000000.001000 100 1700000000.001000 150
 line 1700000000.004000 150 1700000000.004000 170
 yellow
 line 1700000000.003000 0 1700000000.003000 100
-atext 1700000000.003000 100
+atext 1700000000.003000 100 red
 T
 yellow
 line 1700000000.002000 100 1700000000.002000 150
-atext 1700000000.002000 150
+atext 1700000000.002000 150 red
 R
 yellow
 diamond 1700000000.010000 100
 magenta
 diamond 1700000000.011500 170
-btext 1700000000.001000 0 red
-ADD_ADDR from the server: id 2, 192.0.2.1
+uarrow 1700000000.001000 0 red
+rtext 1700000000.001000 8 red
+ ADD_ADDR from the server: id 2, 192.0.2.1
 go
 """
 RTT = """\
@@ -46,13 +48,14 @@ dtime double
 title
 connection 0, server to client: round trip time by TCP acknowledgements
 xlabel
-relative time
+relative time: subflow 0 yellow
 ylabel
 round trip time (ms)
 yellow
 dot 0.010000 9.750000
-btext 0.001000 0 red
-ADD_ADDR from the server: id 2, 192.0.2.1
+uarrow 0.001000 0 red
+rtext 0.001000 0 red
+ ADD_ADDR from the server: id 2, 192.0.2.1
 go
 """
 EVENTS = """\
@@ -60,22 +63,22 @@ timeval unsigned
 title
 connection 0: events
 xlabel
-time
+time: subflow 0 yellow
 ylabel
 event
 yellow
 box 1700000000.001000 0
 rtext 1700000000.001000 0
-ADD_ADDR from the server: id 2, 192.0.2.1
+ ADD_ADDR from the server: id 2, 192.0.2.1
 box 1700000000.012000 1
 rtext 1700000000.012000 1
-DATA_FIN from the server
+ DATA_FIN from the server
 go
 """
 
 
 def text(plot: Plot, *, relative: bool = False) -> str:
-    return "".join(f"{line}\n" for line in xpl(plot, relative=relative))
+    return "".join(xpl(plot, relative=relative))
 
 
 @pytest.mark.parametrize(
@@ -109,6 +112,20 @@ def test_what_happened_before_the_start_has_a_negative_time() -> None:
     plot = tiny_plot(Product.RTT)
     early = tuple(replace(series, x=np.array([at(-1.5)])) for series in plot.series)
     assert "dot -0.001500 9.750000" in text(replace(plot, series=early), relative=True)
+
+
+def test_what_belongs_to_no_subflow_is_told_apart_by_its_colour() -> None:
+    lines = text(tiny_plot(Product.FLIGHT)).splitlines()
+    assert lines[4] == "time: window yellow, flight white, sum of the subflows' TCP flights orange"
+    assert [line for line in lines if line in ("yellow", "white", "orange")] == ["yellow", "white", "orange"]
+
+
+@pytest.mark.parametrize("product", [Product.SEQUENCE, Product.FLIGHT, Product.GOODPUT, Product.EVENTS])
+def test_piece_by_piece_it_is_the_same(product: Product, monkeypatch: pytest.MonkeyPatch) -> None:
+    plot = replace(tiny_plot(product))
+    whole = text(plot)
+    monkeypatch.setattr(numbers, "PIECE", 1)
+    assert text(plot) == whole
 
 
 def test_no_text_can_break_out_of_its_line() -> None:
