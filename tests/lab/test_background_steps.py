@@ -18,7 +18,7 @@ from tests.conftest import namespace_name
 from tests.lab.host_state import wait_until
 from tests.lab.testbed.inside import open_socket, processes
 from tests.ssh_server import SshServer
-from traces.reading.rows import read_segments
+from tests.traces.reading.rows import read_segments
 
 pytestmark = pytest.mark.netns
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.traces.reading.rows import ACK, SYN, rows
 from traces.reading.reading import read_captures
-from traces.reading.rows import ACK, SYN, rows
 
 
 def mptcp_syns(path: Path) -> Iterator[str]:

@@ -15,8 +15,8 @@ from lab.steps.capture import Capture
 from tests.conftest import lab_on, namespace_name
 from tests.lab.host_state import wait_until
 from tests.lab.testbed.inside import open_socket, processes
+from tests.traces.reading.rows import read_segments
 from traces.capturing.capture import capturing
-from traces.reading.rows import read_segments
 
 pytestmark = pytest.mark.netns
 

@@ -23,7 +23,7 @@ from tests.invoking import ROOT
 from tests.lab.host_state import wait_until
 from tests.lab.testbed.inside import open_socket, processes
 from tests.traces.capturing.wireshark import frames
-from traces.reading.rows import read_segments
+from tests.traces.reading.rows import read_segments
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
 

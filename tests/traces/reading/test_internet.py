@@ -8,7 +8,7 @@ import pytest
 
 from tests.traces.reading.files import pcap, read, read_one
 from tests.traces.reading.packets import CLIENT, CLIENT_V6, SERVER, SERVER_V6, ethernet, ipv4, ipv6, tcp
-from traces.reading.rows import read_segments
+from tests.traces.reading.rows import read_segments
 
 HELLO = tcp(payload=b"hello")
 HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, NO_NEXT, DESTINATION, MOBILITY = 0, 43, 44, 51, 59, 60, 135

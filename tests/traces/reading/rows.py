@@ -1,4 +1,4 @@
-"""Segments one by one, as objects: for captures that are small, and for what is told of few segments."""
+"""Segments one by one, as objects: for tests, and for a listing of few of them."""
 
 from __future__ import annotations
 
