@@ -15,7 +15,7 @@ from traces.mptcp.membership import Draft
 from traces.mptcp.model import Direction, Event, EventKind, Proof
 from traces.mptcp.options import Option, Subtype
 from traces.mptcp.streams import Streams
-from traces.mptcp.table import FIN, RST
+from traces.mptcp.table import FIN, RST, endpoint
 
 ECHO = 0x01
 """Flag E of an ADD_ADDR of version 1 (RFC 8684 section 3.4.1)."""
@@ -114,7 +114,7 @@ def _add_addr(octets: bytes, draft: Draft, direction: Direction) -> tuple[EventK
     port = int.from_bytes(rest[:2], "big") if len(rest) in {2, 10} else 0
     where = str(ip_address(address)) if len(address) in {4, 16} else address.hex()
     if port:
-        where = f"[{where}]:{port}" if address_size == 16 else f"{where}:{port}"
+        where = endpoint(where, port)
     detail = f"id {octets[3]}, {where}"
     if not old and nibble & ECHO:
         return EventKind.ADD_ADDR_ECHO, detail

@@ -15,6 +15,11 @@ FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 MAPPED_IPV4 = 0xFFFF_0000_0000
 
 
+def endpoint(address: str, port: int) -> str:
+    """An address and a port as URLs have them (RFC 3986 section 3.2.2)."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Endpoint:
     """An address and a port."""
@@ -30,7 +35,7 @@ class Endpoint:
         return str(IPv6Address(self.high << 64 | self.low))
 
     def __str__(self) -> str:
-        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+        return endpoint(self.address, self.port)
 
 
 @dataclass(slots=True, eq=False)

@@ -10,6 +10,7 @@ from typing import Any
 
 from lab.templates import render
 from traces.mptcp.model import Connection, Subflow, Trace
+from traces.mptcp.table import endpoint
 from traces.page import harmless_json, plotly_script, policy
 from traces.products import tables
 from traces.products.plot import NANOSECONDS, Plot, Role, Series
@@ -154,7 +155,7 @@ def _places(subflow: Subflow) -> str:
 
 
 def _ends(subflow: Subflow) -> str:
-    return f"{subflow.src} :{subflow.sport} → {subflow.dst} :{subflow.dport}"
+    return f"{endpoint(subflow.src, subflow.sport)} → {endpoint(subflow.dst, subflow.dport)}"
 
 
 def _switches(connection: Connection, few: Sequence[Thinned]) -> tuple[Switch, ...]:

@@ -111,7 +111,7 @@ def test_tables_show_connections_subflows_events_and_plain_tcp() -> None:
     page = read(tiny(), tcp=[tcp], warnings=["packet 7 is cut off"])
     for words in ("0a0b0c0d", "192.168.1.2", "wlan1", "id 2, 192.0.2.1", "10.0.0.1", "9 9", "packet 7 is cut off"):
         assert words in page.text
-    assert "192.168.0.2 :40000 → 203.0.113.10 :80" in page.text
+    assert "192.168.0.2:40000 → 203.0.113.10:80" in page.text
 
 
 def test_each_plot_has_its_place_and_its_data() -> None:
