@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from tests.lab_e2e.cli import Cli
 from tests.lab_e2e.test_lab import PAGE, YAY
-from tests.traces.capturing.wireshark import frames, told_of
+from tests.traces.capturing.wireshark import frames
 
 pytestmark = [pytest.mark.vm, pytest.mark.netns]
 
@@ -45,7 +46,13 @@ def test_every_machine_tells_of_the_same_connection(folder: Path) -> None:
     assert octets["guest:mptcp1"] == octets["wlan1"] > OCTETS // 10
     assert octets["web:eth0"] > OCTETS
     assert octets["far:eth0"] == octets["plain:eth0"] == 0
-    assert told_of(folder / "capture.pcapng")["Strict time order"] == ["True"]
+
+
+def test_packets_are_in_the_order_of_time_but_where_an_interface_had_them_otherwise(folder: Path) -> None:
+    seen = frames(folder / "capture.pcapng", "frame.interface_name", "frame.time_epoch")
+    back = [(one, other) for one, other in pairwise(seen) if float(other[1]) < float(one[1])]
+    assert all(one[0] == other[0] for one, other in back)
+    assert len(back) < len(seen) // 10
 
 
 def test_the_manifest_tells_of_every_machine(folder: Path) -> None:
