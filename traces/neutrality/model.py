@@ -79,6 +79,8 @@ class Transfer:
     octets: int
     seconds: float
     complete: bool
+    failure: str = ""
+    """Why it is not complete, in printable ASCII: some of it is what the server said."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,11 @@ class Speed:
         return self.pairs >= FEWEST_PAIRS
 
     @property
+    def is_slower(self) -> bool:
+        """Whether MPTCP is."""
+        return self.ratio < 1
+
+    @property
     def differs(self) -> bool:
         """Whether one is faster by more than the margin, beyond doubt."""
         return self.is_enough and is_beyond_margin(self.interval) and self.difference_p < SIGNIFICANCE
@@ -51,7 +56,7 @@ class Speed:
     def differs_more_than(self, reference: Speed) -> bool:
         """Whether the ratio is farther from 1 than that of `reference`, on the same side, by more than the margin."""
         low, high = bootstrap_gap(self.log_ratios, reference.log_ratios, CONFIDENCE)
-        return (self.ratio < 1) == (high < 0) and is_beyond_margin((math.exp(low), math.exp(high)))
+        return self.is_slower == (high < 0) and is_beyond_margin((math.exp(low), math.exp(high)))
 
     @property
     def is_equal(self) -> bool:

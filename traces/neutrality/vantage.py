@@ -115,8 +115,8 @@ def _leashed(vantage: Vantage, keys: Iterable[str]) -> Iterator[None]:
 def _settings(vantage: Vantage) -> dict[str, str]:
     """Those that the kernel has: which there are differs from release to release.
 
-    Five SYNs soon after each other where the kernel can do that (Linux 6.5). It counts linear retries beside the others,
-    and gives up as well when those others would have taken so long.
+    Five SYNs soon after each other where the kernel can do that (Linux 6.5). It counts linear retries beside the
+    others, and gives up as well when those others would have taken so long.
     """
     linear = _has(vantage, LINEAR)
     wanted = {
