@@ -27,7 +27,10 @@ LOOKS = 4
 """Times that the rates are looked at, at most: pairs are added in batches while they cannot be told apart."""
 
 EQUIVALENCE = 0.05 / LOOKS
-"""The two one-sided tests show equivalence when the p-value of both is below: 0.05 for all looks together."""
+"""The two one-sided tests show equivalence when the p-value of both is below: 0.05 for all looks together.
+
+The interval of the ratio must be within the margin, too.
+"""
 
 CONFIDENCE = 0.99
 """Of the interval of the ratio of the rates."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.traces.neutrality.simulator import MPTCP_ARMS, Box, Network, Simulator
+from traces.neutrality.criteria import EQUIVALENCE
 from traces.neutrality.judge import judge
 from traces.neutrality.model import Answer, Arm, Measurement, Probe, Quote, Target, Transfer
 from traces.neutrality.speed import measure_speed
@@ -165,6 +166,20 @@ class TestNetworksThatDoNot:
         assert "equivalent within a factor of 1.25" in verdict.evidence
         assert verdict.p_value is not None
         assert verdict.p_value < 0.05
+
+    @pytest.mark.parametrize(("stalled", "equal"), [(0, True), (1, True), (8, False)])
+    def test_transfers_that_stall_with_mptcp_again_and_again_are_not_called_equal(
+        self, stalled: int, equal: bool
+    ) -> None:
+        target = Simulator(1, pairs=40).target(Network())
+        pairs = [
+            (plain, replace(mptcp, seconds=mptcp.seconds * (10 if number < stalled else 1)))
+            for number, (plain, mptcp) in enumerate(target.pairs)
+        ]
+        speed = measure_speed(pairs)
+        assert speed is not None
+        assert speed.equivalence_p < EQUIVALENCE  # by itself it sees none of them
+        assert speed.is_equal == equal
 
     def test_without_transfers_it_is_said_that_speed_was_not_compared(self) -> None:
         verdict = only(Simulator(1, pairs=0).target(Network()))
