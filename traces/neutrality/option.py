@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from traces.neutrality.broken import failures, sent_elsewhere
 from traces.neutrality.criteria import FEWEST_REPLIES
 from traces.neutrality.model import Arm, Quote, Target
 from traces.neutrality.prober.packets import COMMON, END_OF_OPTIONS, NO_OPERATION, option_list
@@ -40,12 +41,13 @@ def judge_option(target: Target, arm: Profile, ttl_offset: int, reference: Profi
         return None
     quotes = _quoted(target, Arm.V1, ttl_offset)
     if target.speaks_mptcp and arm.agreed == 0 and arm.answered >= FEWEST_REPLIES:
-        if quotes.hop is None and _is_bare(arm):
-            return _bare(arm)
+        if quotes.hop is None and (answered_by := _someone_else(target, arm)):
+            return answered_by
         p_value = fisher([Stratum(0, arm.answered, reference.agreed, reference.answered)]) if reference else None
         evidence = (
             f"consistent with a box that strips MP_CAPABLE: {arm.answered} SYN-ACKs of a server that speaks MPTCP "
             f"come without it{_against(reference)}{_shown(quotes, arm)}{_dummy(target, ttl_offset, quotes.hop)}"
+            f"{_broken(target)}"
         )
         return Verdict(Kind.OPTION_STRIPPED, evidence, arm=Arm.V1, hop=quotes.hop, p_value=p_value)
     if arm.agreed == 0 and quotes.altered >= FEWEST_QUOTES:
@@ -55,14 +57,15 @@ def judge_option(target: Target, arm: Profile, ttl_offset: int, reference: Profi
     return _untold(target, arm)
 
 
-def _is_bare(arm: Profile) -> bool:
-    """Whether what answers takes none of the options that it may leave out."""
-    return arm.fingerprint is not None and arm.fingerprint.scale is None and not arm.fingerprint.timestamps
-
-
-def _bare(arm: Profile) -> Verdict:
-    reason = "the SYN-ACKs have no options, as with SYN cookies: try again when the server is less busy"
-    return inconclusive(reason, f"{arm.answered} SYN-ACKs come without MP_CAPABLE, window scale and timestamps")
+def _someone_else(target: Target, arm: Profile) -> Verdict | None:
+    """Why what answers may not be the server as it usually is; None when nothing speaks for that."""
+    found = arm.fingerprint
+    if found and found.scale is None and not found.timestamps:
+        reason = "the SYN-ACKs have no options, as with SYN cookies: try again when the server is less busy"
+        return inconclusive(reason, f"{arm.answered} come without MP_CAPABLE, window scale and timestamps")
+    if sent_elsewhere(target):
+        return inconclusive("every download is sent elsewhere: does a captive portal answer?", failures(target))
+    return None
 
 
 def _untold(target: Target, arm: Profile) -> Verdict | None:
@@ -105,6 +108,11 @@ def _shown(quotes: _Quoted, arm: Profile) -> str:
         f"{whole}; so would those of a box that answers every SYN at TTL {arm.lowest_ttl} in the server's place, "
         "or of a server that has ceased to speak MPTCP"
     )
+
+
+def _broken(target: Target) -> str:
+    found = failures(target)
+    return f"; downloads end early: {found}" if found else ""
 
 
 def _dummy(target: Target, ttl_offset: int, hop: int | None) -> str:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
+from traces.neutrality.broken import failures
 from traces.neutrality.criteria import FEWEST_PAIRS, MARGIN
 from traces.neutrality.model import Target
 from traces.neutrality.speed import Speed
 from traces.neutrality.verdict import Kind, Verdict, inconclusive
-
-MOST_FAILURES = 3
-"""Reasons that are told."""
 
 
 def judge_speed(target: Target, speed: Speed | None, near: Speed | None) -> Verdict | None:
@@ -23,7 +19,7 @@ def judge_speed(target: Target, speed: Speed | None, near: Speed | None) -> Verd
     if speed is None or speed.refused:
         return _refused(target, speed)
     if not speed.is_enough:
-        evidence = f"{speed.words}; {speed.broken} pairs broke off; {_failures(target)}".removesuffix("; ")
+        evidence = f"{speed.words}; {speed.broken} pairs broke off; {failures(target)}".removesuffix("; ")
         return inconclusive(f"{speed.pairs} whole pairs of transfers, {FEWEST_PAIRS} are needed", evidence)
     if speed.differs:
         return _differentiated(speed, near)
@@ -39,18 +35,12 @@ def _refused(target: Target, speed: Speed | None) -> Verdict | None:
         reason = "no transfer ended whole: is there a file of that size at the target?"
         if all(plain.complete for plain, _ in target.pairs):
             reason = "plain TCP transfers end whole, and none with MPTCP does: look at a capture"
-        return inconclusive(reason, _failures(target))
+        return inconclusive(reason, failures(target))
     if speed is None and not target.speaks_mptcp:
         return None
     refused = speed.refused if speed else len(target.pairs)
     evidence = f"MPTCP was not agreed in {refused} of {len(target.pairs)} transfers that asked for it"
     return inconclusive("not every transfer was with MPTCP", evidence)
-
-
-def _failures(target: Target) -> str:
-    """Each reason, and how many transfers it ended."""
-    counts = Counter(transfer.failure for pair in target.pairs for transfer in pair if transfer.failure)
-    return "; ".join(f"{count} times: {failure}" for failure, count in counts.most_common(MOST_FAILURES))
 
 
 def _differentiated(speed: Speed, near: Speed | None) -> Verdict:

@@ -95,10 +95,6 @@ def answering(octets: bytes) -> Iterator[Download]:
 @pytest.mark.parametrize(
     ("octets", "failure"),
     [
-        (
-            b"HTTP/1.1 302 Found\r\nlocation: http://portal.test/login\r\n\r\n",
-            "the server says 'HTTP/1.1 302 Found', see http://portal.test/login",
-        ),
         (b"garbage\r\n\r\n", "the server says 'garbage'"),
         (b"\r\n\r\n", "the server says ''"),
         (b"HTTP/1.1 302 \x1b[2J\xff\r\nLocation: \x1b]0;\x07\r\n\r\n", None),
@@ -128,6 +124,12 @@ def test_a_server_that_says_nothing_does_not_hold_one_up_for_ever() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         transfer = fetch(replace(download_from(silent.getsockname()[1]), seconds=0.2), multipath=False)
     assert (transfer.octets, transfer.complete) == (0, False)
+
+
+def test_where_a_redirection_leads_is_kept() -> None:
+    with answering(b"HTTP/1.1 302 Found\r\nServer: x\r\nlocation: http://portal.test/\x07\r\n\r\n") as download:
+        transfer = fetch(download, multipath=False)
+    assert (transfer.failure, transfer.redirect) == ("the server says 'HTTP/1.1 302 Found'", "http://portal.test/?")
 
 
 @pytest.mark.parametrize(

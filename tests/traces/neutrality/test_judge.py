@@ -228,7 +228,7 @@ class TestWhatCannotBeTold:
 
     def test_transfers_that_break_off_are_not_compared(self) -> None:
         target = Simulator(1).target(Network())
-        why = "the server says 'HTTP/1.1 302 Found', see http://login.test/"
+        why = "the server says 'HTTP/1.1 404 Not Found'"
         broken = [
             (replace(plain, complete=False, failure=why), replace(mptcp, complete=False, failure=why))
             for plain, mptcp in target.pairs
@@ -280,6 +280,32 @@ class TestWhatCannotBeTold:
             for probe in target.probes
         )
         assert "as with SYN cookies" in only(replace(target, probes=bare)).reason
+
+    @pytest.mark.parametrize(
+        ("redirect", "is_portal"),
+        [
+            ("http://login.portal.test/?from=mptcp.test", True),
+            ("https://mptcp.test/large", False),
+            ("/elsewhere", False),
+            ("http://[bad", False),
+            ("", False),
+        ],
+    )
+    def test_a_captive_portal_is_not_taken_for_a_box_that_strips(self, redirect: str, is_portal: bool) -> None:
+        target = Simulator(1, pairs=2).target(Network(box=Box.INTERCEPT, box_arms=ALL_ARMS, box_hop=1), "mptcp.test:80")
+        why = "the server says 'HTTP/1.1 302 Found'"
+        pairs = [
+            (
+                replace(plain, complete=False, failure=why, redirect=redirect),
+                replace(mptcp, complete=False, failure=why, redirect=redirect),
+            )
+            for plain, mptcp in target.pairs
+        ]
+        verdict, *_ = verdicts(with_pairs(target, pairs))
+        assert ("captive portal" in verdict.reason) == is_portal
+        assert (verdict.kind is Kind.OPTION_STRIPPED) != is_portal
+        assert f"4 times: {why}" in verdict.evidence
+        assert redirect in verdict.evidence
 
     def test_a_router_whose_quotes_are_garbage_is_not_believed_however_often_it_says_so(self) -> None:
         target = Simulator(1, pairs=0).target(Network(server_mptcp=False))

@@ -40,6 +40,15 @@ class Download:
     """Seconds within which the server must answer."""
 
 
+class RefusalError(Exception):
+    """The server answers, but with something else than what was asked for."""
+
+    def __init__(self, status: str, redirect: str) -> None:
+        super().__init__(status)
+        self.status = status
+        self.redirect = redirect
+
+
 def pairs(download: Download, count: int) -> Iterator[tuple[Transfer, Transfer]]:
     """`count` pairs, plain TCP first in each, whichever was first in time. Fewer when the downloads fail."""
     failed = {False: 0, True: 0}
@@ -56,7 +65,7 @@ def fetch(download: Download, *, multipath: bool) -> Transfer:
     """One download. What fails or takes too long is an incomplete transfer, not an error."""
     deadline = time.monotonic() + download.seconds
     family = socket.AF_INET if download.source.version == 4 else socket.AF_INET6
-    agreed, octets, seconds, complete, failure = False, 0, 0.0, False, ""
+    agreed, octets, seconds, complete, failure, redirect = False, 0, 0.0, False, "", ""
     try:
         # One that asked for MPTCP on a kernel without it could not even be tried, and that is an OSError, too.
         with socket.socket(family, socket.SOCK_STREAM, IPPROTO_MPTCP if multipath else 0) as stream:
@@ -70,9 +79,11 @@ def fetch(download: Download, *, multipath: bool) -> Transfer:
             octets, complete = _take(stream, download.octets, octets, deadline)
             seconds = time.monotonic() - started
             failure = "" if complete else f"the server ended after {octets} of {download.octets} octets"
+    except RefusalError as error:
+        failure, redirect = _printable(f"the server says {error.status!r}"), _printable(error.redirect)
     except OSError as error:
         failure = _printable(str(error) or "the time was up")
-    return Transfer(multipath, agreed, octets, seconds, complete, failure)
+    return Transfer(multipath, agreed, octets, seconds, complete, failure, redirect)
 
 
 def _printable(text: str) -> str:
@@ -100,7 +111,7 @@ def _authority(download: Download) -> str:
 
 
 def _skip_head(stream: socket.socket, deadline: float) -> int:
-    """How many octets of the body came along with the head. `OSError` when there is none, or it tells of an error."""
+    """How many octets of the body came along with the head. `RefusalError` when it tells of something else."""
     head = b""
     while b"\r\n\r\n" not in head:
         piece = _receive(stream, deadline)
@@ -109,14 +120,14 @@ def _skip_head(stream: socket.socket, deadline: float) -> int:
         head += piece
     status, *fields = head.partition(b"\r\n\r\n")[0].decode("ascii", "replace").split("\r\n")
     if not SUCCESS.match(status):
-        raise ConnectionError(f"the server says {status!r}{_elsewhere(fields)}")
+        raise RefusalError(status, _location(fields))
     return len(head) - head.index(b"\r\n\r\n") - 4
 
 
-def _elsewhere(fields: list[str]) -> str:
-    """Where a redirection leads."""
+def _location(fields: list[str]) -> str:
+    """Where a redirection leads (RFC 9110 section 10.2.2); empty when there is none."""
     named = (field.partition(":") for field in fields)
-    return next((f", see {value.strip()}" for name, _, value in named if name.strip().lower() == "location"), "")
+    return next((value.strip() for name, _, value in named if name.strip().lower() == "location"), "")
 
 
 def _take(stream: socket.socket, wanted: int, got: int, deadline: float) -> tuple[int, bool]:
