@@ -72,12 +72,17 @@ def check_neutrality(lab: Lab, plan: Plan) -> list[Measurement]:
             uplink = Uplink(lab, name, _vantage(lab, inside, tap), folder_of(lab, name))
             with lab.progress.stage(f"measuring {name}") as stage:
                 found.append(_measure_uplink(uplink, tap, aims[tap.guest.version], plan, stage.tell))
+            _keep(lab, found[-1])  # what took minutes is not lost when a later uplink fails
     found = [known_speakers(one, found) for one in found]
-    if not lab.host.dry:
-        for measurement in found:
-            text = json.dumps(measurement_as_json(measurement), indent=1)
-            (folder_of(lab, measurement.uplink) / "measurement.json").write_text(text + "\n")
+    for measurement in found:
+        _keep(lab, measurement)
     return found
+
+
+def _keep(lab: Lab, measurement: Measurement) -> None:
+    if not lab.host.dry:
+        text = json.dumps(measurement_as_json(measurement), indent=1)
+        (folder_of(lab, measurement.uplink) / "measurement.json").write_text(text + "\n")
 
 
 def folder_of(lab: Lab, uplink: str) -> Path:
