@@ -237,7 +237,7 @@ class TestDryRuns:
         for command in (
             "table inet mpsocks_prober",
             "sysctl -q -w net/mptcp/blackhole_timeout=0",
-            "sysctl -q -w net/ipv4/ip_default_ttl=10",
+            "ip daddr 203.0.113.10 tcp dport 80 ip ttl set 10",
             "mptcp_100MB.pcap",
             "prober.pyz syns --source 10.66.6.2 --target 203.0.113.10 --port 80",
             "prober.pyz syns --source 10.66.6.2 --target 203.0.113.138 --port 80",

@@ -28,7 +28,7 @@ EXPECTED: Mapping[Box, frozenset[str]] = {
 """What is to be said of each, in the order of the table; the box is the third router."""
 INNOCENT = (Box.LOSSY, Box.RATE_LIMITED, Box.CLEAN)
 LEAST_RIGHT = 19 / 20
-EXTENT = replace(QUICK, pairs=12)
+EXTENT = replace(QUICK, pairs=20)
 """A pair takes a twentieth of a second."""
 
 

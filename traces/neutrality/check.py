@@ -62,19 +62,27 @@ def find_uplinks(lab: Lab, itf: str) -> tuple[tuple[TapPlan, str], ...]:
 
 def check_neutrality(lab: Lab, plan: Plan) -> list[Measurement]:
     """Measure every uplink, one after the other, and write each measurement beside its captures."""
+    # All names before the first uplink: one that does not resolve is known before anything is done.
+    families = {tap.guest.version for tap, _ in plan.uplinks}
+    aims = {family: [wanted.resolved(lab.host, family) for wanted in plan.targets] for family in families}
     found = []
     with guest(lab) as inside:
         _deploy(lab, inside)
         for tap, name in plan.uplinks:
             uplink = Uplink(lab, name, _vantage(lab, inside, tap), folder_of(lab, name))
             with lab.progress.stage(f"measuring {name}") as stage:
-                found.append(_measure_uplink(uplink, tap, plan, stage.tell))
+                found.append(_measure_uplink(uplink, tap, aims[tap.guest.version], plan, stage.tell))
+            _keep(lab, found[-1])  # what took minutes is not lost when a later uplink fails
     found = [known_speakers(one, found) for one in found]
-    if not lab.host.dry:
-        for measurement in found:
-            text = json.dumps(measurement_as_json(measurement), indent=1)
-            (folder_of(lab, measurement.uplink) / "measurement.json").write_text(text + "\n")
+    for measurement in found:
+        _keep(lab, measurement)
     return found
+
+
+def _keep(lab: Lab, measurement: Measurement) -> None:
+    if not lab.host.dry:
+        text = json.dumps(measurement_as_json(measurement), indent=1)
+        (folder_of(lab, measurement.uplink) / "measurement.json").write_text(text + "\n")
 
 
 def folder_of(lab: Lab, uplink: str) -> Path:
@@ -98,13 +106,14 @@ def _answered_mptcp(target: Target) -> bool:
     return any(probe.arm is Arm.V1 and probe.reply is not None and probe.reply.mptcp for probe in target.probes)
 
 
-def _measure_uplink(uplink: Uplink, tap: TapPlan, plan: Plan, tell: Tell) -> Measurement:
-    lab, vantage = uplink.lab, uplink.vantage
-    aims = [wanted.resolved(lab.host, tap.guest.version) for wanted in plan.targets]
-    with ready(vantage), near_control(lab, tap) as near:
+def _measure_uplink(uplink: Uplink, tap: TapPlan, aims: list[Aim], plan: Plan, tell: Tell) -> Measurement:
+    vantage = uplink.vantage
+    with ready(vantage), near_control(uplink.lab, tap) as near:
         short, bulk = for_table(aims)
         rows = measure_table(uplink, short, bulk, plan.bulk_octets, tell)
-        targets = [measure(vantage, aim, plan.extent, secrets.randbelow(SEEDS), tell) for aim in (*aims, near)]
+        targets = [measure(vantage, aim, plan.extent, secrets.randbelow(SEEDS), tell) for aim in aims]
+        near.keep_up_with(targets)
+        targets.append(measure(vantage, near.aim, plan.extent, secrets.randbelow(SEEDS), tell))
     with_table = [
         dataclasses.replace(target, table=rows) if target.name == short.name else target for target in targets
     ]

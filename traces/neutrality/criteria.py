@@ -23,8 +23,14 @@ FEWEST_PAIRS = 9
 MARGIN = 1.25
 """Rates whose ratio is between 1/1.25 and 1.25 are equivalent."""
 
-EQUIVALENCE = 0.05
-"""The two one-sided tests show equivalence when the p-value of both is below."""
+LOOKS = 4
+"""Times that the rates are looked at, at most: pairs are added in batches while they cannot be told apart."""
+
+EQUIVALENCE = 0.05 / LOOKS
+"""The two one-sided tests show equivalence when the p-value of both is below: 0.05 for all looks together.
+
+The interval of the ratio must be within the margin, too.
+"""
 
 CONFIDENCE = 0.99
 """Of the interval of the ratio of the rates."""

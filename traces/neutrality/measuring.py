@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
+from traces.neutrality.criteria import LOOKS
 from traces.neutrality.json_form import pair_from_json, probe_from_json
 from traces.neutrality.model import Arm, Target, Transfer
 from traces.neutrality.prober.plan import ROUNDS, Effort
@@ -17,8 +18,6 @@ START_SECONDS = 30
 """For Python to start in a guest that has no acceleration."""
 CONNECT_SECONDS = 2.5
 """For a server to answer, one SYN lost or two; who drops them all is found out soon."""
-BATCHES = 4
-"""Of pairs, at most."""
 
 Tell = Callable[[str], None]
 """Is told how far it is."""
@@ -90,7 +89,7 @@ def _download_pairs(vantage: Vantage, aim: Aim, extent: Extent, tell: Tell) -> t
     def tell_sum(count: int) -> None:
         tell(f"{len(found) + count} pairs of downloads from {aim.name}")
 
-    for _ in range(BATCHES if extent.pairs else 0):
+    for _ in range(LOOKS if extent.pairs else 0):
         found += map(pair_from_json, vantage.probe("pairs", options, longest, tell_sum))
         if not is_undecided(found):
             break

@@ -79,6 +79,10 @@ class Transfer:
     octets: int
     seconds: float
     complete: bool
+    failure: str = ""
+    """Why it is not complete, in printable ASCII: some of it is what the server said."""
+    redirect: str = ""
+    """Where the server sent the client instead, likewise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,8 @@ def _dropped(arm: Profile, reference: Profile, far: int, p_value: float) -> Verd
     heard = [sweep.ttl for sweep in arm.sweeps if sweep.time_exceeded]
     if heard:
         evidence += f"; routers tell of them up to TTL {max(heard)}"
+        if max(heard) >= far - 1:
+            evidence += ", the last before the target: its own firewall may be the box"
     return Verdict(Kind.OPTION_SYN_DROPPED, evidence, arm=arm.arm, p_value=p_value)
 
 

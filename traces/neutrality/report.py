@@ -8,7 +8,7 @@ from typing import Any
 
 from traces.neutrality.judge import JudgedTarget, Judgement
 from traces.neutrality.model import Arm, TableRow
-from traces.neutrality.profile import Profile
+from traces.neutrality.profile import Fingerprint, Profile
 from traces.neutrality.speed import Speed
 from traces.neutrality.verdict import Kind, Verdict
 
@@ -41,7 +41,7 @@ def table_lines(table: Iterable[TableRow]) -> list[str]:
 
 def arm_rows(arms: Mapping[Arm, Profile]) -> list[tuple[str, ...]]:
     """What the probes add up to: a row for each arm, below the columns' names."""
-    head = ("SYN", "answered from TTL", "SYN-ACK TTL", "hops", "RTT", "answered", "MP_CAPABLE")
+    head = ("SYN", "answered from TTL", "SYN-ACK TTL", "when sent", "hops", "RTT", "answered", "MP_CAPABLE", "its TCP")
     return [head, *(_arm_row(profile) for profile in arms.values())]
 
 
@@ -122,11 +122,23 @@ def _arm_row(profile: Profile) -> tuple[str, ...]:
         profile.arm.value,
         _or_dash(profile.lowest_ttl),
         _or_dash(profile.reply_ttl),
+        _or_dash(profile.ttl_class),
         _or_dash(profile.hops),
         "-" if profile.rtt is None else f"{profile.rtt * 1e3:.1f} ms",
         f"{profile.answered} of {profile.sent}",
         str(profile.agreed),
+        _tcp(profile.fingerprint),
     )
+
+
+def _tcp(found: Fingerprint | None) -> str:
+    """A fingerprint in short: `window 65160 << 7, MSS 1460, options 2 4 8 3`; timestamps are option 8."""
+    if found is None:
+        return "-"
+    scale = "" if found.scale is None else f" << {found.scale}"
+    mss = "" if found.mss is None else f", MSS {found.mss}"
+    options = f", options {' '.join(map(str, found.options))}" if found.options else ", no options"
+    return f"window {found.window}{scale}{mss}{options}"
 
 
 def _syns(row: TableRow) -> str:

@@ -11,7 +11,7 @@ from traces.capturing.capture import SNAP_LENGTH, running
 from traces.neutrality.measuring import START_SECONDS, Aim, Tell, download_options
 from traces.neutrality.model import TableRow
 from traces.neutrality.table import LINES, Line, read_row
-from traces.neutrality.vantage import SCOPE, Vantage, set_there
+from traces.neutrality.vantage import SCOPE, Vantage, leaving_with
 
 SHORT_OCTETS = 1_000
 SLOWEST = 100_000
@@ -20,8 +20,6 @@ PATIENCE = 40.0
 """Seconds for a server to answer: longer than five SYNs take with any kernel."""
 BUFFER_KIB = 16_384
 """For a capture of fast downloads on a machine that is busy with them."""
-DEFAULT_TTL = "net/ipv4/ip_default_ttl"
-TTL_SCOPE = f"{SCOPE}:ttl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +52,7 @@ def _measure_line(uplink: Uplink, line: Line, aim: Aim, octets: int) -> Path:
     seconds = PATIENCE + octets / SLOWEST
     options = {**download_options(aim, octets, seconds, PATIENCE), "mptcp": line.multipath}
     uplink.lab.host.change("rm", "-f", step.path, step.log)
-    try:
-        set_there(uplink.vantage, DEFAULT_TTL, str(line.ttl), TTL_SCOPE)
-        with running(uplink.lab, [step], f"{SCOPE}:{uplink.name}"):
-            uplink.vantage.probe("fetch", options, START_SECONDS + seconds)
-    finally:
-        uplink.vantage.journal.undo(TTL_SCOPE)
+    leaving = leaving_with(line.ttl, aim.address, aim.port, uplink.vantage)
+    with leaving, running(uplink.lab, [step], f"{SCOPE}:{uplink.name}"):
+        uplink.vantage.probe("fetch", options, START_SECONDS + seconds)
     return Path(step.path)

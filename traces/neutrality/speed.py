@@ -44,6 +44,11 @@ class Speed:
         return self.pairs >= FEWEST_PAIRS
 
     @property
+    def is_slower(self) -> bool:
+        """Whether MPTCP is."""
+        return self.ratio < 1
+
+    @property
     def differs(self) -> bool:
         """Whether one is faster by more than the margin, beyond doubt."""
         return self.is_enough and is_beyond_margin(self.interval) and self.difference_p < SIGNIFICANCE
@@ -51,12 +56,15 @@ class Speed:
     def differs_more_than(self, reference: Speed) -> bool:
         """Whether the ratio is farther from 1 than that of `reference`, on the same side, by more than the margin."""
         low, high = bootstrap_gap(self.log_ratios, reference.log_ratios, CONFIDENCE)
-        return (self.ratio < 1) == (high < 0) and is_beyond_margin((math.exp(low), math.exp(high)))
+        return self.is_slower == (high < 0) and is_beyond_margin((math.exp(low), math.exp(high)))
 
     @property
     def is_equal(self) -> bool:
-        """Whether they are equally fast within the margin, beyond doubt."""
-        return self.is_enough and self.equivalence_p < EQUIVALENCE
+        """Whether they are equally fast within the margin, beyond doubt.
+
+        Where some transfers stall, the test that leaves out the ends sees too little of them: the interval sees more.
+        """
+        return self.is_enough and self.equivalence_p < EQUIVALENCE and is_within_margin(self.interval)
 
     @property
     def words(self) -> str:
@@ -106,6 +114,11 @@ def measure_speed(pairs: Pairs) -> Speed | None:
 def is_beyond_margin(interval: tuple[float, float] | None) -> bool:
     """Whether all of an interval of ratios is beyond the margin, on one side."""
     return interval is not None and (interval[1] < 1 / MARGIN or interval[0] > MARGIN)
+
+
+def is_within_margin(interval: tuple[float, float] | None) -> bool:
+    """Whether all of an interval of ratios is within the margin."""
+    return interval is not None and interval[0] > 1 / MARGIN and interval[1] < MARGIN
 
 
 def _interval(log_ratios: Sequence[float]) -> tuple[float, float] | None:

@@ -49,20 +49,26 @@ def parse_targets(named: Sequence[str], settings: NeutralitySettings) -> tuple[W
     """The targets that were named, or else those of the settings; `BadInputError` when they are too few.
 
     What a target leaves open is taken from the settings, when they know it. A single one gets company: of the targets
-    in the settings those that are known not to speak MPTCP.
+    in the settings those that are known not to speak MPTCP; so do several that all speak it.
     """
     usual = {(one.host, one.port): one for one in (_parse(text, settings) for text in split_list(settings.targets))}
     chosen = [_parse(text, settings) for words in named for text in split_list(words)]
     chosen = [_completed(one, usual.get((one.host, one.port)), settings) for one in chosen] or list(usual.values())
-    if len(chosen) < FEWEST:
+    chosen = list(dict.fromkeys(chosen))
+    if _lack_company(chosen):
         chosen += [one for one in usual.values() if one.speaks_mptcp is False and one not in chosen]
-    if len(chosen) < FEWEST:
+    if _lack_company(chosen):
         raise BadInputError(
-            f"{len(chosen)} targets are too few",
+            f"{len(chosen)} targets are too few" if len(chosen) < FEWEST else "every target speaks MPTCP",
             why="a server that does not speak MPTCP shows what has nothing to do with MPTCP",
             hint="name two or more: --target server.that.speaks:80/file=mptcp,another.server:80/file=tcp",
         )
-    return tuple(dict.fromkeys(chosen))
+    return tuple(chosen)
+
+
+def _lack_company(targets: Sequence[Wanted]) -> bool:
+    """One of two or more must not be known to speak MPTCP."""
+    return len(targets) < FEWEST or all(one.speaks_mptcp for one in targets)
 
 
 def _parse(text: str, settings: NeutralitySettings) -> Wanted:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import secrets
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
@@ -20,6 +21,9 @@ from traces.neutrality.prober.wire import RESET_MARK
 
 SCOPE = "neutrality"
 TABLE = "mpsocks_prober"
+TTL_TABLE = "mpsocks_prober_ttl"
+TTL_SCOPE = f"{SCOPE}:ttl"
+LEASH = Path(__file__).with_name("leash.sh")
 SYNS = 5
 """A connection that is not answered sends so many, as in the origin's table."""
 LINEAR = "net/ipv4/tcp_syn_linear_timeouts"
@@ -66,39 +70,68 @@ def ready(vantage: Vantage) -> Iterator[None]:
     """Make the host ready for the prober for as long as the block runs.
 
     Its kernel keeps its resets to itself, MPTCP makes one subflow, and no lost SYN switches it off. All that is a
-    journalled step: what a prober that was killed left behind is taken back first.
+    journalled step. When this process is killed the host puts itself back; what it could not, the next one does.
     """
     vantage.journal.undo()
+    settings = _settings(vantage)
+    with _leashed(vantage, settings):
+        try:
+            vantage.change(NftTable("inet", TABLE, held_resets()))
+            vantage.change(MptcpLimits(0, 0))
+            for key, value in settings.items():
+                vantage.change(Sysctl(key, value))
+            yield
+        finally:
+            vantage.journal.undo()
+
+
+@contextmanager
+def leaving_with(ttl: int, target: IPv4Address | IPv6Address, port: int, vantage: Vantage) -> Iterator[None]:
+    """Have connections to this port leave with `ttl` for as long as the block runs; all others are left alone.
+
+    A socket option would do for plain TCP, but MPTCP sockets have none for it, and the sysctl is everyone's.
+    """
+    template = Path(__file__).with_name("leaving-ttl.nft.j2")
+    rule = render(template, table=TTL_TABLE, target=target, port=port, ttl=ttl)
     try:
-        vantage.change(NftTable("inet", TABLE, held_resets()))
-        vantage.change(MptcpLimits(0, 0))
-        for key, value in _settings(vantage).items():
-            set_there(vantage, key, value)
+        vantage.change(NftTable("inet", TTL_TABLE, rule), TTL_SCOPE)
         yield
     finally:
-        vantage.journal.undo()
+        vantage.journal.undo(TTL_SCOPE)
+
+
+@contextmanager
+def _leashed(vantage: Vantage, keys: Iterable[str]) -> Iterator[None]:
+    """Have the host watch whether this process lives, and put itself back when it does not."""
+    measuring = f"/run/mpsocks-measuring-{secrets.token_hex(4)}"
+    tables = f"{TABLE} {TTL_TABLE}"
+    vantage.runner.change("sh", "-c", LEASH.read_text(encoding="utf-8"), "leash", measuring, tables, *keys)
+    try:
+        yield
+    finally:
+        vantage.runner.change("rm", "-f", measuring)
 
 
 def _settings(vantage: Vantage) -> dict[str, str]:
-    """Five SYNs soon after each other where the kernel can do that (Linux 6.5).
+    """Those that the kernel has: which there are differs from release to release.
 
-    It counts linear retries beside the others, and gives up as well when those others would have taken so long.
+    Five SYNs soon after each other where the kernel can do that (Linux 6.5). It counts linear retries beside the
+    others, and gives up as well when those others would have taken so long.
     """
-    linear = vantage.runner.dry or vantage.runner.probe("sysctl", "-n", LINEAR).ok
-    return {
+    linear = _has(vantage, LINEAR)
+    wanted = {
         # One lost SYN would otherwise switch MPTCP off for an hour.
         "net/mptcp/blackhole_timeout": "0",
         # Later than the last of them: what is sent again asks for MPTCP, too.
         "net/mptcp/syn_retrans_before_tcp_fallback": str(SYNS),
-        **({LINEAR: "2"} if linear else {}),
+        LINEAR: "2",
         "net/ipv4/tcp_syn_retries": "2" if linear else str(SYNS - 1),
     }
+    return {key: value for key, value in wanted.items() if _has(vantage, key)}
 
 
-def set_there(vantage: Vantage, key: str, value: str, scope: str = SCOPE) -> None:
-    """Set a sysctl, if the kernel has it: which there are differs from release to release."""
-    if vantage.runner.dry or vantage.runner.probe("sysctl", "-n", key).ok:
-        vantage.change(Sysctl(key, value), scope)
+def _has(vantage: Vantage, key: str) -> bool:
+    return vantage.runner.dry or vantage.runner.probe("sysctl", "-n", key).ok
 
 
 def held_resets() -> str:

@@ -23,10 +23,13 @@ REPLIES = st.builds(
     timestamps=st.booleans(),
     mptcp=st.booleans(),
 )
+GARBAGE = tuple(f"option {kind}" for kind in (2, 3, 4, 8, 30))
 QUOTES = st.builds(
     Quote,
     router=st.just("198.18.0.1"),
-    changed=st.sampled_from([(), ("option 30",), ("window", "option 253")]),
+    changed=st.sampled_from(
+        [(), ("option 30",), ("window", "option 253"), tuple(f"option {kind}" for kind in (2, 3, 4, 8, 30))]
+    ),
     has_options=st.booleans(),
 )
 PROBES = st.builds(
@@ -45,6 +48,8 @@ TRANSFERS = st.builds(
     octets=st.integers(0, 10**9),
     seconds=st.just(0.0) | st.floats(1e-6, 1e6),
     complete=st.booleans(),
+    failure=st.sampled_from(["", "timed out"]),
+    redirect=st.text(max_size=9) | st.sampled_from(["http://a.test/", "http://[", "//a.test:x/"]),
 )
 TARGETS = st.builds(
     Target,

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 
 from lab.errors import MpsocksError
-from traces.neutrality.check import for_table, known_speakers, ttl_offset
-from traces.neutrality.measuring import Aim
+from lab.plan import tap_plan
+from lab.runner import Runner
+from tests.conftest import lab_on
+from traces.neutrality.check import Plan, check_neutrality, for_table, known_speakers, ttl_offset
+from traces.neutrality.measuring import Aim, Extent
 from traces.neutrality.model import Answer, Arm, Measurement, Probe, Reply, TableRow, Target
+from traces.neutrality.targets import Wanted
 
 REPLY = Reply(ttl=51, window=65160, mss=1460, scale=7, options=(2, 4, 8, 1, 3, 30), timestamps=True, mptcp=True)
 AGREED = Probe(Arm.V1, 64, Answer.SYN_ACK, 0.01, REPLY)
@@ -48,6 +53,14 @@ def test_the_ttl_that_is_lost_before_the_uplink_is_read_off_the_captures() -> No
 def test_ttls_that_do_not_follow_those_of_the_guest_are_an_error() -> None:
     with pytest.raises(MpsocksError, match="do not follow"):
         ttl_offset((row("mptcp_ttl10", 64), row("mptcp_ttl64", 64)))
+
+
+def test_a_target_without_a_usable_address_is_refused_before_anything_is_done(here: Runner, tmp_path: Path) -> None:
+    lab = lab_on(here, tmp_path)
+    targets = (Wanted("192.0.2.7", 80, "/", True), Wanted("2001:db8::7", 80, "/", False))
+    with pytest.raises(MpsocksError, match=r"no IPv4 address of 2001:db8::7"):
+        check_neutrality(lab, Plan(((tap_plan(0), "wlan1"),), targets, Extent(), 1000))
+    assert list(tmp_path.iterdir()) == []
 
 
 def aim(host: str, speaks: bool | None) -> Aim:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.traces.neutrality.simulator import MPTCP_ARMS, Box, Network, Simulator
+from traces.neutrality.criteria import EQUIVALENCE
 from traces.neutrality.judge import judge
 from traces.neutrality.model import Answer, Arm, Measurement, Probe, Quote, Target, Transfer
 from traces.neutrality.speed import measure_speed
@@ -89,7 +90,14 @@ class TestNetworksThatInterfere:
         everything = Network(box=Box.INTERCEPT, box_arms=ALL_ARMS, box_hop=5)
         (verdict, *_) = verdicts(Simulator(1, pairs=0).target(everything))
         assert str(verdict) == "option-stripped"
+        assert "ICMP quotes show it whole up to TTL 4" in verdict.evidence
         assert "a box that answers every SYN at TTL 5" in verdict.evidence
+
+    def test_a_box_at_the_targets_door_may_be_the_targets_own(self) -> None:
+        said = verdicts(Simulator(1).target(Network(box=Box.DROP, box_hop=14)))
+        assert all("its own firewall may be the box" in verdict.evidence for verdict in said)
+        nearer = verdicts(Simulator(1).target(Network(box=Box.DROP, box_hop=13)))
+        assert not any("its own firewall may be the box" in verdict.evidence for verdict in nearer)
 
     def test_a_near_control_that_speaks_mptcp_makes_stripping_a_test(self) -> None:
         simulator = Simulator(1)
@@ -159,6 +167,20 @@ class TestNetworksThatDoNot:
         assert verdict.p_value is not None
         assert verdict.p_value < 0.05
 
+    @pytest.mark.parametrize(("stalled", "equal"), [(0, True), (1, True), (8, False)])
+    def test_transfers_that_stall_with_mptcp_again_and_again_are_not_called_equal(
+        self, stalled: int, equal: bool
+    ) -> None:
+        target = Simulator(1, pairs=40).target(Network())
+        pairs = [
+            (plain, replace(mptcp, seconds=mptcp.seconds * (10 if number < stalled else 1)))
+            for number, (plain, mptcp) in enumerate(target.pairs)
+        ]
+        speed = measure_speed(pairs)
+        assert speed is not None
+        assert speed.equivalence_p < EQUIVALENCE  # by itself it sees none of them
+        assert speed.is_equal == equal
+
     def test_without_transfers_it_is_said_that_speed_was_not_compared(self) -> None:
         verdict = only(Simulator(1, pairs=0).target(Network()))
         assert str(verdict) == "transparent"
@@ -206,8 +228,19 @@ class TestWhatCannotBeTold:
 
     def test_transfers_that_break_off_are_not_compared(self) -> None:
         target = Simulator(1).target(Network())
+        why = "the server says 'HTTP/1.1 404 Not Found'"
+        broken = [
+            (replace(plain, complete=False, failure=why), replace(mptcp, complete=False, failure=why))
+            for plain, mptcp in target.pairs
+        ]
+        verdict = only(with_pairs(target, broken))
+        assert "no transfer ended whole" in verdict.reason
+        assert verdict.evidence == f"20 times: {why}"
+
+    def test_a_path_on_which_only_transfers_with_mptcp_break_off_is_told_from_a_file_that_is_missing(self) -> None:
+        target = Simulator(1).target(Network())
         broken = [(plain, replace(mptcp, complete=False)) for plain, mptcp in target.pairs]
-        assert "no transfer ended whole" in only(with_pairs(target, broken)).reason
+        assert "plain TCP transfers end whole" in only(with_pairs(target, broken)).reason
 
     def test_what_the_near_control_meets_too_is_the_hosts_own_doing(self) -> None:
         simulator = Simulator(1)
@@ -222,11 +255,67 @@ class TestWhatCannotBeTold:
         far = simulator.target(Network(mptcp_factor=0.6))
         assert "this host limits it" in only(far, near).reason
 
+    @pytest.mark.parametrize("factor", [0.5, 2.0])
+    def test_a_near_control_that_is_slower_than_the_network_says_nothing_of_the_host(self, factor: float) -> None:
+        simulator = Simulator(1)
+        far = simulator.target(Network(rate=30e6, mptcp_factor=factor))
+        slow = simulator.target(Network(distance=1), "near", is_near=True)
+        assert "perhaps this host limits it" in only(far, slow).reason
+        fast = simulator.target(Network(distance=1, rate=60e6), "near", is_near=True)
+        assert names(far, fast) == ["rate-differentiated"]
+        assert "near control" in only(far, fast).evidence
+
     def test_a_network_that_is_slower_still_is_told_from_the_host(self) -> None:
         simulator = Simulator(1)
         near = simulator.target(Network(distance=1, mptcp_factor=0.7), "near", is_near=True)
         far = simulator.target(Network(mptcp_factor=0.3))
         assert names(far, near) == ["rate-differentiated"]
+
+    def test_a_server_that_answers_with_syn_cookies_is_not_taken_for_a_box(self) -> None:
+        target = Simulator(1, pairs=0).target(Network(server_mptcp=False), speaks_mptcp=True)
+        bare = tuple(
+            replace(probe, reply=replace(probe.reply, options=(2,), scale=None, timestamps=False))
+            if probe.reply
+            else probe
+            for probe in target.probes
+        )
+        assert "as with SYN cookies" in only(replace(target, probes=bare)).reason
+
+    @pytest.mark.parametrize(
+        ("redirect", "is_portal"),
+        [
+            ("http://login.portal.test/?from=mptcp.test", True),
+            ("https://mptcp.test/large", False),
+            ("/elsewhere", False),
+            ("http://[bad", False),
+            ("", False),
+        ],
+    )
+    def test_a_captive_portal_is_not_taken_for_a_box_that_strips(self, redirect: str, is_portal: bool) -> None:
+        target = Simulator(1, pairs=2).target(Network(box=Box.INTERCEPT, box_arms=ALL_ARMS, box_hop=1), "mptcp.test:80")
+        why = "the server says 'HTTP/1.1 302 Found'"
+        pairs = [
+            (
+                replace(plain, complete=False, failure=why, redirect=redirect),
+                replace(mptcp, complete=False, failure=why, redirect=redirect),
+            )
+            for plain, mptcp in target.pairs
+        ]
+        verdict, *_ = verdicts(with_pairs(target, pairs))
+        assert ("captive portal" in verdict.reason) == is_portal
+        assert (verdict.kind is Kind.OPTION_STRIPPED) != is_portal
+        assert f"4 times: {why}" in verdict.evidence
+        assert redirect in verdict.evidence
+
+    def test_a_router_whose_quotes_are_garbage_is_not_believed_however_often_it_says_so(self) -> None:
+        target = Simulator(1, pairs=0).target(Network(server_mptcp=False))
+        garbage = tuple(f"option {kind}" for kind in (2, 4, 8, 3, 30))
+        last = tuple(
+            replace(probe, quote=replace(probe.quote, changed=garbage)) if probe.quote and probe.ttl == 14 else probe
+            for probe in target.probes
+        )
+        assert sum(probe.quote is not None and probe.quote.changed == garbage for probe in last) == 20
+        assert names(replace(target, probes=last)) == ["transparent"]
 
     def test_one_router_that_quotes_badly_is_not_believed(self) -> None:
         target = Simulator(1, pairs=0).target(Network(server_mptcp=False))

@@ -11,6 +11,7 @@ from tests.chromium import chromium
 from tests.traces.neutrality.simulator import Network, Simulator
 from tests.traces.neutrality.test_report import MOBILE, TABLE
 from traces.neutrality.judge import Judgement, judge
+from traces.neutrality.model import Transfer
 from traces.neutrality.page import page
 
 HOSTILE = "</script><script>alert(1)</script><b>web</b>"
@@ -23,13 +24,15 @@ def judged() -> Judgement:
     web = replace(simulator.target(MOBILE, HOSTILE), table=(*TABLE, replace(TABLE[0], name=HOSTILE)))
     plain = simulator.target(Network(server_mptcp=False), "plain.test:80")
     silent = replace(plain, name="silent.test:80", probes=())
-    return replace(judge(simulator.measurement(web, plain, silent)), uplink=HOSTILE)
+    failing = Transfer(False, False, 0, 0.0, False, HOSTILE, HOSTILE)
+    broken = replace(simulator.target(Network(), "broken.test:80"), pairs=((failing, failing),))
+    return replace(judge(simulator.measurement(web, plain, silent, broken)), uplink=HOSTILE)
 
 
 def test_names_are_text_and_nothing_else() -> None:
     text = page(judged())
     assert HOSTILE not in text
-    assert text.count("&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;&lt;b&gt;web&lt;/b&gt;") == 5
+    assert text.count("&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;&lt;b&gt;web&lt;/b&gt;") == 7
 
 
 def test_plotly_is_in_it_once_and_nothing_is_fetched() -> None:
@@ -47,7 +50,7 @@ def test_every_plot_is_drawn_without_a_complaint_and_without_a_request(tmp_path:
         browser.resize(1100, 1500)
         browser.open(path)
         drawn = browser.evaluate(DRAWN)
-        assert len(drawn) == 3 + 2
+        assert len(drawn) == 3 + 2 + 2
         assert all(count > 0 for count in drawn)
         assert browser.evaluate("document.querySelector('h2').textContent") == HOSTILE
         assert browser.evaluate("document.querySelectorAll('b').length") == 0

@@ -87,3 +87,12 @@ def test_where_quotes_first_show_an_option_changed_is_repeated() -> None:
     done = [quoted(ttl) for ttl in range(1, 6)]
     asked = Counter(shots(Effort(repeats=5), done, 1, random.Random(1)))
     assert (asked[Shot(Arm.V1, 3)], asked[Shot(Arm.V1, 4)], asked[Shot(Arm.PLAIN, 4)]) == (4, 4, 5)
+
+
+def test_a_router_that_clamps_the_mss_does_not_hide_where_another_option_is_changed_first() -> None:
+    def quoted(ttl: int) -> Probe:
+        changed = ("option 2", "option 30") if ttl >= 4 else ("option 2",)
+        return Probe(Arm.V1, ttl, Answer.TIME_EXCEEDED, 0.01, quote=Quote("192.0.2.1", changed, has_options=True))
+
+    asked = Counter(shots(Effort(repeats=5), [quoted(ttl) for ttl in range(1, 8)], 1, random.Random(1)))
+    assert {ttl: asked[Shot(Arm.V1, ttl)] for ttl in range(1, 8)} == {1: 4, 2: 0, 3: 4, 4: 4, 5: 0, 6: 0, 7: 0}

@@ -67,8 +67,9 @@ class TestSpeed:
         ]
         speed = measure_speed(stalled)
         assert speed is not None
-        assert speed.is_equal
         assert speed.ratio == pytest.approx(1, abs=0.02)
+        assert not speed.differs
+        assert not speed.is_equal  # a quarter of them is no accident
 
     @pytest.mark.parametrize(
         ("network", "pairs", "undecided"),

@@ -104,6 +104,21 @@ class TestText:
             ["mptcp_100MB", "63", "49", "3.0", "MB/s"],
         ]
 
+    def test_each_arm_has_what_answers_it_and_how_far_away(self, judgement: Judgement) -> None:
+        text = [line.strip() for line in lines(judgement)]
+        rows = text[8:12]
+        assert [row.split()[:5] for row in rows] == [
+            ["plain", "5", "124", "128", "5"],
+            ["v1", "14", "51", "64", "14"],
+            ["v0", "14", "51", "64", "14"],
+            ["dummy", "5", "124", "128", "5"],
+        ]
+        assert [row.partition("window ")[2] for row in rows] == [
+            "65160 << 7, MSS 1460, options 2 3 4",
+            *["65160 << 7, MSS 1460, options 2 4 8 3"] * 2,
+            "65160 << 7, MSS 1460, options 2 3 4",
+        ]
+
     def test_every_verdict_comes_with_its_evidence(self, judgement: Judgement) -> None:
         text = lines(judgement)
         at = text.index("✗ intercepted(plain)@5")

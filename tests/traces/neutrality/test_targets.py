@@ -54,6 +54,20 @@ def test_a_single_one_gets_the_company_of_a_server_without_mptcp() -> None:
     assert [one.host for one in parse_targets(("a.test:80=mptcp",), USUAL)] == ["a.test", "plain.test"]
 
 
+def test_several_that_all_speak_mptcp_get_the_same_company() -> None:
+    both = ("a.test:80=mptcp", "b.test:80=mptcp")
+    assert [one.host for one in parse_targets(both, USUAL)] == ["a.test", "b.test", "plain.test"]
+    with pytest.raises(BadInputError, match="every target speaks MPTCP"):
+        parse_targets(both, NONE)
+    unknown = ("a.test:80=mptcp", "b.test:80")
+    assert [one.host for one in parse_targets(unknown, NONE)] == ["a.test", "b.test"]
+
+
+def test_one_target_named_twice_is_one() -> None:
+    with pytest.raises(BadInputError, match="too few"):
+        parse_targets(("a.test:80", "a.test:80"), NONE)
+
+
 NO_TARGETS = ("a.test", "a.test:0", "a.test:65536", "a.test:80=sctp", "http://a.test:80/", "[::1:80")
 TOO_FEW = ("a.test:80", "")
 

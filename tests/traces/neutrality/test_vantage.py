@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -12,11 +16,13 @@ from lab.journal import Journal
 from lab.runner import Runner
 from lab.steps import MptcpLimits, Sysctl
 from tests.conftest import MakeNamespace
-from traces.neutrality.vantage import SCOPE, TABLE, Vantage, ready, set_there
+from traces.neutrality.vantage import SCOPE, TABLE, TTL_TABLE, Vantage, leaving_with, ready
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
 
-KEYS = ("net/mptcp/blackhole_timeout", "net/ipv4/tcp_syn_retries", "net/ipv4/ip_default_ttl")
+KEYS = ("net/mptcp/blackhole_timeout", "net/ipv4/tcp_syn_retries")
+WEB = ip_address("127.0.0.1"), 80
+SECONDS = 20.0
 
 
 @pytest.fixture
@@ -37,8 +43,10 @@ def state(host: Runner) -> tuple[object, ...]:
 def test_it_is_as_it_was_when_the_measurement_has_ended(vantage: Vantage) -> None:
     before = state(vantage.runner)
     with ready(vantage):
-        set_there(vantage, "net/ipv4/ip_default_ttl", "10")
-        assert state(vantage.runner) == ([TABLE], ["add_addr_accepted", "0", "subflows", "0"], ["0", "2", "10"])
+        assert state(vantage.runner) == ([TABLE], ["add_addr_accepted", "0", "subflows", "0"], ["0", "2"])
+        with leaving_with(10, *WEB, vantage):
+            assert state(vantage.runner)[0] == [TABLE, TTL_TABLE]
+        assert state(vantage.runner)[0] == [TABLE]
     assert state(vantage.runner) == before
     assert vantage.journal.entries() == []
 
@@ -46,9 +54,9 @@ def test_it_is_as_it_was_when_the_measurement_has_ended(vantage: Vantage) -> Non
 def test_what_a_killed_prober_left_behind_is_taken_back_by_the_next(vantage: Vantage) -> None:
     before = state(vantage.runner)
     vantage.change(MptcpLimits(0, 0))
-    vantage.change(Sysctl("net/ipv4/ip_default_ttl", "10"), f"{SCOPE}:ttl")
+    vantage.change(Sysctl("net/ipv4/tcp_syn_retries", "3"), f"{SCOPE}:ttl")
     with ready(vantage):
-        assert state(vantage.runner)[2] == ["0", "2", "64"]
+        assert state(vantage.runner)[2] == ["0", "2"]
     assert state(vantage.runner) == before
 
 
@@ -58,9 +66,77 @@ def test_limits_that_someone_changed_since_are_theirs(vantage: Vantage) -> None:
     assert state(vantage.runner)[1] == ["add_addr_accepted", "5", "subflows", "5"]
 
 
-def test_a_setting_that_the_kernel_does_not_have_is_left_out(vantage: Vantage) -> None:
-    set_there(vantage, "net/mptcp/of_another_release", "1")
-    assert vantage.journal.entries() == []
+KILLED_IN_THE_MIDDLE = """
+import sys, time
+from ipaddress import ip_address
+from pathlib import Path
+from invoke.context import Context
+from lab.journal import Journal
+from lab.runner import Runner
+from traces.neutrality.vantage import Vantage, leaving_with, ready
+
+host = Runner(Context(), prefix=tuple(sys.argv[2:]))
+vantage = Vantage(host, ("false",), "lo", ip_address("127.0.0.1"), Journal(Path(sys.argv[1]), host))
+with ready(vantage), leaving_with(10, ip_address("127.0.0.1"), 80, vantage):
+    print("measuring", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_host_puts_itself_back_when_who_measures_is_killed(vantage: Vantage, tmp_path: Path) -> None:
+    before = state(vantage.runner)
+    command = [sys.executable, "-c", KILLED_IN_THE_MIDDLE, str(tmp_path / "other"), *vantage.runner.prefix]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as task:
+        assert task.stdout is not None
+        assert task.stdout.readline() == "measuring\n"
+        assert state(vantage.runner)[0] == [TABLE, TTL_TABLE]
+        task.kill()
+    wait_until(lambda: state(vantage.runner) == before)
+    assert Journal(tmp_path / "other", vantage.runner).undo() > 0  # what the journal knows does no harm
+    assert state(vantage.runner) == before
+
+
+def test_nothing_is_left_to_watch_when_the_measurement_has_ended(vantage: Vantage) -> None:
+    with ready(vantage):
+        assert watchers(vantage.runner) == 1
+    wait_until(lambda: watchers(vantage.runner) == 0)
+
+
+def watchers(host: Runner) -> int:
+    """Processes in the namespace that look after it: nothing else runs there, but for a moment its `sleep`."""
+    pids = host.read("ip", "netns", "pids", host.prefix[-1]).split()
+    commands = [Path("/proc", pid, "cmdline") for pid in pids]
+    return sum(b"kill -0" in command.read_bytes() for command in commands if command.exists())
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_setting_that_the_kernel_does_not_have_is_left_out(vantage: Vantage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("traces.neutrality.vantage.LINEAR", "net/ipv4/of_another_release")
+    with ready(vantage):
+        assert state(vantage.runner)[2] == ["0", "4"]
+
+
+def test_only_connections_to_the_target_leave_with_another_ttl(vantage: Vantage) -> None:
+    """Counted behind the rule that sets it."""
+    counting = "table ip count { chain o { type filter hook output priority 0; tcp flags syn ip ttl 10 counter; }; }"
+    vantage.runner.change("nft", "-f", "-", stdin=counting)
+    with leaving_with(10, *WEB, vantage):
+        connect(vantage, 81)
+        assert counted(vantage, "ip") == 0
+        connect(vantage, 80)
+        assert counted(vantage, "ip") == 1
+
+
+def connect(vantage: Vantage, port: int) -> None:
+    """With MPTCP, to a port that nobody listens on."""
+    script = f"import socket; socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262).connect_ex(('127.0.0.1', {port}))"
+    vantage.runner.change("python3", "-c", script)
 
 
 def test_the_kernels_resets_stay_in_and_the_probers_own_pass(vantage: Vantage, make_namespace: MakeNamespace) -> None:
@@ -69,9 +145,9 @@ def test_the_kernels_resets_stay_in_and_the_probers_own_pass(vantage: Vantage, m
     vantage.runner.change("nft", "-f", "-", stdin=counting)
     with ready(vantage):
         send_syn_ack(vantage, port=61234)
-        assert resets(vantage) == 0
+        assert counted(vantage, "inet") == 0
         send_syn_ack(vantage, port=50000)
-        assert resets(vantage) == 1
+        assert counted(vantage, "inet") == 1
 
 
 def send_syn_ack(vantage: Vantage, port: int) -> None:
@@ -85,8 +161,8 @@ def send_syn_ack(vantage: Vantage, port: int) -> None:
     vantage.runner.change("python3", "-c", script)
 
 
-def resets(vantage: Vantage) -> int:
-    rules = json.loads(vantage.runner.read("nft", "-j", "list", "table", "inet", "count"))["nftables"]
+def counted(vantage: Vantage, family: str) -> int:
+    rules = json.loads(vantage.runner.read("nft", "-j", "list", "table", family, "count"))["nftables"]
     counters = [
         part["counter"]["packets"] for one in rules for part in one.get("rule", {}).get("expr", []) if "counter" in part
     ]

@@ -70,13 +70,19 @@ def _repeats(effort: Effort, probes: list[Probe]) -> Iterator[Shot]:
 
 
 def _edges(probes: list[Probe]) -> Iterator[int]:
-    """The TTLs just below and at those where some arm is first answered, or first quoted with a change."""
+    """The TTLs just below and at those where some arm is first answered, or an option is first quoted with a change."""
     for arm in Arm:
-        changed = [probe.ttl for probe in probes if probe.arm is arm and _options_changed(probe)]
-        for edge in (lowest_answered(probes, arm), min(changed, default=None)):
+        mine = [probe for probe in probes if probe.arm is arm]
+        for edge in (lowest_answered(mine, arm), *_first_changes(mine)):
             if edge is not None and edge < FULL_TTL:
                 yield from range(max(1, edge - 1), edge + 1)
 
 
-def _options_changed(probe: Probe) -> bool:
-    return probe.quote is not None and any("option" in name for name in probe.quote.changed)
+def _first_changes(probes: list[Probe]) -> Iterable[int]:
+    """For each option by itself: routers that clamp the MSS are no sign of those that strip another."""
+    first: dict[str, int] = {}
+    for probe in probes:
+        for name in probe.quote.changed if probe.quote else ():
+            if "option" in name:
+                first[name] = min(probe.ttl, first.get(name, probe.ttl))
+    return first.values()
