@@ -26,9 +26,10 @@ HEADERS = {
 
 
 def missing_packages(runner: Runner) -> list[str]:
-    """The Debian packages whose command or header is not there."""
-    tools = [package for tool, package in TOOLS.items() if not runner.probe("sh", "-c", f"command -v {tool}").ok]
-    return tools + [package for header, package in HEADERS.items() if not runner.probe("test", "-e", header).ok]
+    """The Debian packages whose command or header is not there; one look for all."""
+    found = {f"command -v {tool}": package for tool, package in TOOLS.items()}
+    found |= {f"test -e {header}": package for header, package in HEADERS.items()}
+    return runner.read("sh", "-c", "\n".join(f"{it} >/dev/null || echo {of}" for it, of in found.items())).split()
 
 
 def require_tools(runner: Runner) -> None:

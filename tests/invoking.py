@@ -55,6 +55,8 @@ def _run(arguments: tuple[str, ...], namespace: str, folder: Path, out: Path, er
         "INVOKE_MPSOCKS_CACHE": str(folder / "cache"),
         # libvirt's test driver: it answers at once, and runs nothing.
         "INVOKE_MPSOCKS_URI": "test:///default",
+        # Namespaces have their names from the whole machine: a testbed that somebody has there is none of the test's.
+        "INVOKE_MPSOCKS_TESTBED_PREFIX": f"t{os.getpid()}",
     }
     sys.argv = ["invoke", "--search-root", str(ROOT), *arguments]
     Program().run(sys.argv)

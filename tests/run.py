@@ -13,8 +13,11 @@ from lab.parts import guest_image, guest_kernel
 ROOT = Path(__file__).parent.parent
 # pytest.ExitCode.NO_TESTS_COLLECTED: every task imports this module, and none of the others should wait for pytest.
 NO_TESTS_COLLECTED = 5
-# Tests without a guest wait more than they work: four at once suit two processors.
-WITHOUT_GUEST = ("-q", "-n", "4", "--dist", "loadscope", "-p", "no:benchmark")
+# Tests without a guest wait more than they work: four at once suit two processors. What failed last time goes first,
+# and the rest in the order of tests/conftest.py, not by how many tests a file has.
+WITHOUT_GUEST = (
+    "-q", "-n", "4", "--dist", "loadscope", "--no-loadscope-reorder", "--failed-first", "-p", "no:benchmark",
+)  # fmt: skip
 FAST = "not vm and not slow"
 CODEC = "tests/codec"
 FEW_EXAMPLES = ("--hypothesis-profile=fast",)

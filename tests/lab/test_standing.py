@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,19 +13,18 @@ from lab.plan import tap_plans
 from lab.runner import Runner
 from lab.standing import standing_taps, standing_uplinks, status
 from lab.uplinks import Uplink
-from tests.conftest import lab_on
+from tests.conftest import lab_on, namespaces
 
 pytestmark = pytest.mark.netns
 
 FIRST, SECOND = tap_plans(2)
 
 
-@pytest.fixture
-def lab(netns: Runner, tmp_path: Path) -> Lab:
+def make_lab(host: Runner, folder: Path) -> Lab:
     """A lab with two taps, the first of which has an uplink."""
-    netns.change("ip", "link", "add", "wlp1s0", "type", "veth", "peer", "name", "far")
-    netns.change("ip", "link", "set", "dev", "wlp1s0", "up")
-    made = lab_on(netns, tmp_path)
+    host.change("ip", "link", "add", "wlp1s0", "type", "veth", "peer", "name", "far")
+    host.change("ip", "link", "set", "dev", "wlp1s0", "up")
+    made = lab_on(host, folder)
     host_network.configure_tap(made.journal, FIRST)
     host_network.configure_tap(made.journal, SECOND)
     host_network.configure_nat(made.journal, FIRST, "wlp1s0")
@@ -32,12 +32,20 @@ def lab(netns: Runner, tmp_path: Path) -> Lab:
     return made
 
 
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """For tests that only look."""
+    with namespaces() as make:
+        yield make_lab(make(), tmp_path_factory.mktemp("lab"))
+
+
 def test_taps_and_uplinks_are_found_again(lab: Lab) -> None:
     assert standing_taps(lab) == (FIRST, SECOND)
     assert standing_uplinks(lab) == ((FIRST, "wlp1s0"),)
 
 
-def test_every_step_is_asked_whether_it_is_in_force(lab: Lab) -> None:
+def test_every_step_is_asked_whether_it_is_in_force(netns: Runner, tmp_path: Path) -> None:
+    lab = make_lab(netns, tmp_path)
     assert all(step.stands for step in status(lab).steps)
     lab.host.change("ip", "link", "delete", "dev", "mptcp1")
     gone = [step.subject for step in status(lab).steps if not step.stands]
@@ -57,7 +65,8 @@ def test_a_machine_reads_the_same(lab: Lab) -> None:
     assert {"scope": "tap:0", "subject": "tap mptcp0", "stands": True} in told["steps"]
 
 
-def test_when_nothing_stands_it_says_so(lab: Lab) -> None:
+def test_when_nothing_stands_it_says_so(netns: Runner, tmp_path: Path) -> None:
+    lab = make_lab(netns, tmp_path)
     lab.journal.undo()
     assert status(lab).lines() == ["nothing stands"]
     assert standing_taps(lab) == ()

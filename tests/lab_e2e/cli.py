@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,28 +32,17 @@ class Cli:
             "INVOKE_MPSOCKS_TESTBED_PREFIX": self.prefix,
         }
 
-    def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
-        """Run a command with the tasks at hand; its exit code is the caller's to judge."""
-        return subprocess.run(
-            argv, cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=LONGEST_COMMAND, check=False,
-        )  # fmt: skip
-
     def invoke(self, *task: str) -> subprocess.CompletedProcess[str]:
-        """Run a task on this machine."""
-        return self.run("invoke", *task)
+        """Run a task on this machine; its exit code is the caller's to judge."""
+        return _run(("invoke", *task), self.environment)
 
     def on_lab_host(self, *argv: str) -> list[str]:
         """The argv that runs a command on the emulated lab host."""
         return ["invoke", "testbed-exec", "--", *argv]
 
     def inside(self, *argv: str) -> subprocess.CompletedProcess[str]:
-        """Run a command on the emulated lab host."""
-        return self.run(*self.on_lab_host(*argv))
-
-    def quickly_inside(self, *argv: str) -> subprocess.CompletedProcess[str]:
-        """Run a plain command in the emulated lab host's namespace, without a task in between."""
-        return self.run("ip", "netns", "exec", f"{self.prefix}-lab", *argv)
+        """Run a command on the emulated lab host, as `testbed-exec` would."""
+        return _run(("ip", "netns", "exec", f"{self.prefix}-lab", *argv), _environment_inside(self))
 
     @property
     def inner_state(self) -> Path:
@@ -66,6 +56,21 @@ class Cli:
     def json_inside(self, *task: str) -> Any:
         """What a task on the emulated lab host reports."""
         return json.loads(succeeded(self.invoke_inside(*task, "--json")).stdout)
+
+
+def _run(argv: tuple[str, ...], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        argv, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=LONGEST_COMMAND, check=False,
+    )  # fmt: skip
+
+
+@cache
+def _environment_inside(cli: Cli) -> dict[str, str]:
+    """What `testbed-exec` tells a command: asked once, since a task takes most of a second to begin."""
+    show = "import json, os; print(json.dumps(dict(os.environ)))"
+    told: dict[str, str] = json.loads(succeeded(cli.invoke("testbed-exec", "--", "python", "-c", show)).stdout)
+    return told
 
 
 def succeeded(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:

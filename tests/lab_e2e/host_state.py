@@ -24,7 +24,7 @@ COUNTERS = re.compile(r"packets \d+ bytes \d+")
 
 def host_state(cli: Cli) -> dict[str, Any]:
     """The emulated lab host as it is now. Two of these are equal when nothing was left behind."""
-    state = {name: _normal(name, succeeded(cli.quickly_inside(*command)).stdout) for name, command in COMMANDS.items()}
+    state = {name: _normal(name, succeeded(cli.inside(*command)).stdout) for name, command in COMMANDS.items()}
     libvirt = LibvirtHost(EMBEDDED, cli.inner_state / "libvirt", cli.state_home / "capabilities")
     return {**state, "domains": libvirt.domains()}
 

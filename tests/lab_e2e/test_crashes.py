@@ -76,7 +76,7 @@ def test_clean_from_outside_removes_a_testbed_with_a_lab_in_it(cli: Cli) -> None
     other = Cli(cli.state_home / "second", f"{cli.prefix}s")
     try:
         succeeded(other.invoke("testbed-up"))
-        other.json_inside("boot-socks", "--itf", "wlp1s0", "--detach")
+        other.json_inside(*TASK)
     finally:
         done = other.invoke("clean")
     succeeded(done)

@@ -133,6 +133,12 @@ def test_booting_another_guest_is_refused_and_leaves_the_first_alone(cli: Cli, l
     assert cli.json_inside("status")["guest_runs"]
 
 
+def test_a_base_image_says_how_to_get_dante(cli: Cli, lab: dict[str, Any]) -> None:
+    done = cli.invoke_inside("run-socks", "--server", "dante")
+    assert done.returncode == 1
+    assert "install-vm-extra" in done.stderr
+
+
 def test_ssh_vm_runs_a_command_in_the_guest(cli: Cli, lab: dict[str, Any]) -> None:
     assert succeeded(cli.invoke_inside("ssh-vm", "--command", "hostname")).stdout.strip() == "mpsocks"
 

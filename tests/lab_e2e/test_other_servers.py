@@ -50,16 +50,3 @@ def test_redsocks_without_a_socks_server_in_the_guest_is_refused(cli: Cli) -> No
         succeeded(cli.invoke_inside("run-socks", "--server", "dante"))
     assert done.returncode == 1
     assert "no SOCKS server" in done.stderr
-
-
-def test_a_base_image_says_how_to_get_dante(cli: Cli) -> None:
-    """In a testbed of its own, since this one's guest has dante."""
-    other = Cli(cli.state_home / "base", f"{cli.prefix}b")
-    try:
-        succeeded(other.invoke("testbed-up"))
-        other.json_inside("boot-socks", "--itf", "wlp1s0", "--detach")
-        done = other.invoke_inside("run-socks", "--server", "dante")
-    finally:
-        succeeded(other.invoke("clean"))
-    assert done.returncode == 1
-    assert "install-vm-extra" in done.stderr

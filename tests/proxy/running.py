@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.proxy.forking import ForkedProxy
+
 PATIENCE = 15.0
 """Seconds that a wait may take before it is a failure; nothing takes nearly so long."""
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +26,10 @@ ONE_WORKER = ("serve", "--listen", "127.0.0.1:0", "--workers", "1", *LOOPBACK)
 
 
 class RunningProxy:
-    """`python -m proxy` with these arguments. Leaving the `with` block stops it with SIGTERM and waits for its end."""
+    """`python -m proxy` with these arguments. Leaving the `with` block stops it with SIGTERM and waits for its end.
+
+    Behind a `prefix`, it is an interpreter of its own.
+    """
 
     def __init__(
         self,
@@ -36,14 +41,16 @@ class RunningProxy:
         self._lines: list[dict[str, Any]] = []
         self._other: list[str] = []
         self._news = threading.Condition()
-        limit = ("prlimit", f"--nofile={nofile}:{nofile}") if nofile else ()
-        self._process = subprocess.Popen(
-            [*prefix, *limit, sys.executable, "-m", "proxy", *arguments],
-            cwd=ROOT,
-            env={**os.environ, **(env or {})},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        told, its_end = os.pipe()
+        self._told = os.fdopen(told)
+        self._process: subprocess.Popen[bytes] | ForkedProxy
+        if prefix:
+            limit = ("prlimit", f"--nofile={nofile}:{nofile}") if nofile else ()
+            command = [*prefix, *limit, sys.executable, "-m", "proxy", *arguments]
+            self._process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **(env or {})}, stderr=its_end)
+        else:
+            self._process = ForkedProxy(arguments, stderr=its_end, nofile=nofile, env=env)
+        os.close(its_end)
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
         try:
@@ -106,15 +113,13 @@ class RunningProxy:
             self._process.kill()
             self._process.wait()
             self._reader.join(PATIENCE)
-            assert self._process.stderr is not None
-            self._process.stderr.close()
+            self._told.close()
 
     def _first(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any] | None:
         return next((line for line in self._lines if wanted(line)), None)
 
     def _read(self) -> None:
-        assert self._process.stderr is not None
-        for text in self._process.stderr:
+        for text in self._told:
             with self._news:
                 if text.startswith("{"):
                     self._lines.append(json.loads(text))

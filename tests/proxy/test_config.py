@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import tomllib
 from dataclasses import MISSING, Field, fields
 from ipaddress import ip_network
@@ -33,6 +31,7 @@ from proxy.options import (
     Tls,
     Verdict,
 )
+from tests.proxy.forking import run_proxy
 from tests.proxy.running import PATIENCE, ROOT
 
 EXAMPLE = ROOT / "proxy" / "example.toml"
@@ -234,8 +233,7 @@ def test_a_listener_may_be_set_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_nothing_begins_with_a_mistake(arguments: tuple[str, ...], complaint: str) -> None:
-    command = [sys.executable, "-m", "proxy", "serve", "--listen", "127.0.0.1:0", "--allow", "::1", *arguments]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    ended = run_proxy("serve", "--listen", "127.0.0.1:0", "--allow", "::1", *arguments, timeout=PATIENCE)
     assert ended.returncode == 1
     assert complaint in ended.stderr
     assert ended.stderr.count("\n") == 1

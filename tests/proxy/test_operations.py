@@ -6,14 +6,13 @@ import os
 import select
 import signal
 import socket
-import subprocess
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.proxy.footprint import descriptors
+from tests.proxy.forking import run_proxy
 from tests.proxy.peers import (
     both_ends,
     connected_socket,
@@ -26,7 +25,7 @@ from tests.proxy.peers import (
     socks6_request,
     tunnel,
 )
-from tests.proxy.running import LOOPBACK, NO_SUCH_NAME, ONE_WORKER, PATIENCE, ROOT, RunningProxy
+from tests.proxy.running import LOOPBACK, NO_SUCH_NAME, ONE_WORKER, PATIENCE, RunningProxy
 from tests.proxy.waiting import eventually
 
 OCTETS = 1 << 17
@@ -195,8 +194,7 @@ def test_the_service_manager_is_told(tmp_path: Path) -> None:
 def test_what_cannot_work_is_refused_with_a_clear_message(
     arguments: tuple[str, ...], complaint: str, code: int
 ) -> None:
-    command = [sys.executable, "-m", "proxy", *arguments]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    ended = run_proxy(*arguments, timeout=PATIENCE)
     assert ended.returncode == code
     assert complaint in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -25,6 +25,7 @@ from proxy.loop import Loop
 from proxy.options import StartError
 from proxy.session import Stage
 from proxy.top import HOME, Rates, ask, size, table
+from tests.proxy.forking import run_proxy
 from tests.proxy.peers import connected_socket, receive_exactly, socks5_request, tunnel
 from tests.proxy.running import LOOPBACK, ONE_WORKER, PATIENCE, ROOT, RunningProxy
 from tests.proxy.waiting import eventually
@@ -48,8 +49,7 @@ def proxy(folder: Path) -> Iterator[RunningProxy]:
 
 
 def run_top(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "proxy", "top", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    return run_proxy("top", *arguments, timeout=PATIENCE)
 
 
 def test_all_workers_tell_of_their_connections(proxy: RunningProxy, folder: Path, echo_port: int) -> None:

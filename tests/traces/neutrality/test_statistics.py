@@ -8,9 +8,9 @@ import random
 from collections.abc import Sequence
 
 import pytest
+import scipy  # its submodules are loaded when they are used first: scipy.stats takes a second
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from traces.neutrality.statistics import (
     Stratum,
@@ -67,7 +67,7 @@ class TestFisher:
     @given(strata())
     def test_of_one_stratum_is_the_usual_one(self, one: Stratum) -> None:
         table = [[one.hits, one.tried - one.hits], [one.other_hits, one.other_tried - one.other_hits]]
-        assert fisher([one]) == pytest.approx(float(stats.fisher_exact(table).pvalue), rel=1e-6)
+        assert fisher([one]) == pytest.approx(float(scipy.stats.fisher_exact(table).pvalue), rel=1e-6)
 
     @given(st.lists(strata(), min_size=1, max_size=4))
     def test_of_several_is_what_enumeration_says(self, several: list[Stratum]) -> None:
@@ -132,7 +132,7 @@ class TestSignFlip:
         chance = random.Random(1)
         many = [chance.gauss(0.1, 1) for _ in range(40)]
         assert sign_flip(many) == sign_flip(many)
-        assert sign_flip(many) == pytest.approx(float(stats.ttest_1samp(many, 0).pvalue), abs=0.02)
+        assert sign_flip(many) == pytest.approx(float(scipy.stats.ttest_1samp(many, 0).pvalue), abs=0.02)
 
 
 class TestBootstrapInterval:
@@ -167,12 +167,12 @@ class TestEquivalence:
         values = [-5.0, -0.3, -0.1, -0.1, 0.0, 0.0, 0.1, 0.1, 0.2, 0.4]
         deviation = math.sqrt(8 * 0.1**2 / 9)
         error = deviation / (0.6 * math.sqrt(10))
-        assert equivalence(values, 0.2) == pytest.approx(float(stats.t.sf(0.2 / error, 5)))
+        assert equivalence(values, 0.2) == pytest.approx(float(scipy.stats.t.sf(0.2 / error, 5)))
 
     def test_of_values_that_differ_is_about_that_of_the_usual_t_test(self) -> None:
         chance = random.Random(4)
         values = [chance.gauss(0.05, 0.3) for _ in range(200)]
-        usual = float(stats.ttest_1samp(values, 0.1, alternative="less").pvalue)
+        usual = float(scipy.stats.ttest_1samp(values, 0.1, alternative="less").pvalue)
         assert equivalence(values, 0.1) == pytest.approx(usual, abs=0.05)
 
     @pytest.mark.parametrize("centre", [0.2, 0.3, -0.3, -5.0])

@@ -8,12 +8,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from matplotlib.image import imread
 
 from tests.traces.products.simulation import C2S, S2C, connection, transfer
 from tests.traces.products.tiny import tiny_plot
 from traces.mptcp.model import MapKind
-from traces.products import picture
 from traces.products.plot import Plot, Product
 from traces.products.series import sequence
 from traces.products.sides import side_of
@@ -23,8 +21,11 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def drawn(plot: Plot, form: str) -> bytes:
+    # Here and below, since every process that collects tests would wait most of a second for Matplotlib.
+    from traces.products.picture import draw
+
     file = io.BytesIO()
-    picture.draw(plot, file, form)
+    draw(plot, file, form)
     return file.getvalue()
 
 
@@ -57,6 +58,8 @@ def test_every_product_can_be_drawn(product: Product) -> None:
 
 
 def test_a_png_shows_each_subflow_in_its_colour() -> None:
+    from matplotlib.image import imread
+
     pixels = (imread(io.BytesIO(drawn(sequence(side_of(transfer(300), S2C)), "png"))) * 255).round().astype(int)
     for colour in SUBFLOWS[:2]:
         wanted = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
@@ -69,7 +72,7 @@ def test_the_same_plot_is_the_same_file() -> None:
 
 
 def test_a_large_plot_is_thinned_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(picture, "VALUES", 100)
+    monkeypatch.setattr("traces.products.picture.VALUES", 100)
     svg = drawn(sequence(side_of(transfer(2000), S2C)), "svg")
     assert b"values shown" in svg
     assert len(svg) < 300_000

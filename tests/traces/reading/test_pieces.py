@@ -145,7 +145,14 @@ def test_a_real_capture_gives_the_same_in_pieces_of_any_size(count: int, octets:
     assert columns(list(read_captures([name], piece_packets=count, piece_octets=octets))) == whole
 
 
-@pytest.mark.parametrize("compress", [bytes, gzip.compress, zstandard.compress], ids=["plain", "gzip", "zstd"])
+@pytest.mark.parametrize(
+    "compress",
+    [
+        pytest.param(bytes, id="plain"),
+        pytest.param(gzip.compress, id="gzip", marks=pytest.mark.slow),
+        pytest.param(zstandard.compress, id="zstd", marks=pytest.mark.slow),
+    ],
+)
 def test_memory_is_that_of_a_piece_whatever_the_file_has(path: Path, compress: Any) -> None:
     write_capture(path, 50_000)
     path.write_bytes(compress(path.read_bytes()))
