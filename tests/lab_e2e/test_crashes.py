@@ -15,29 +15,6 @@ pytestmark = [pytest.mark.vm, pytest.mark.netns]
 TASK = ("boot-socks", "--itf", "wlp1s0,wlan1", "--detach")
 
 
-def killed_at(cli: Cli, step: int, when: str) -> bool:
-    """Run `boot-socks` until its change number `step`; whether it came that far."""
-    driver = ("python", "-m", "tests.lab_e2e.drivers.die_after", str(step), when)
-    done = cli.inside(*driver, *TASK)
-    # A shell in between says 128 + 9 of what was killed.
-    killed = done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL)
-    return killed or bool(succeeded(done).returncode)
-
-
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("when", ["planned", "applied"])
-def test_clean_restores_the_host_after_a_kill_at_every_step(cli: Cli, when: str) -> None:
-    before = host_state(cli)
-    step = 0
-    while killed_at(cli, step := step + 1, when):
-        succeeded(cli.invoke_inside("clean"))
-        assert host_state(cli) == before, f"killed when step {step} was {when}"
-    succeeded(cli.invoke_inside("clean"))
-    assert host_state(cli) == before
-    # Two taps with NAT and routing each, and the guest: fewer steps would mean that they were not counted.
-    assert step > 14
-
-
 def test_a_boot_that_fails_leaves_the_host_as_it_was(cli: Cli) -> None:
     before = host_state(cli)
     done = cli.inside("env", "INVOKE_MPSOCKS_GUEST_BOOT_TIMEOUT=1", "invoke", *TASK, "--cold")

@@ -11,7 +11,7 @@ from lab.context import Lab
 from lab.errors import MpsocksError
 from lab.steps.capture import Capture
 
-START_SECONDS = 10.0
+START_SECONDS = 30.0
 SNAP_LENGTH = 128
 DRAIN_SECONDS = 0.3
 
