@@ -13,17 +13,10 @@ from typing import Any
 import pytest
 
 from tests.lab_e2e.cli import Cli, succeeded
+from tests.traces.neutrality.origin import SYNS, TABLE
 
 pytestmark = [pytest.mark.vm, pytest.mark.netns]
 
-TABLE = {
-    "nomptcp_ttl10": (9, 124),
-    "mptcp_ttl10": (9, None),
-    "mptcp_ttl64": (63, 51),
-    "mptcp_100MB": (63, 49),
-    "nomptcp_100MB": (63, 124),
-}
-SYNS = 5
 SMALL = ("--bytes", "500k")
 FEWER = ("--target", "mptcp.test:80", "--target", "plain.test:80")
 STATE = (

@@ -8,20 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.traces.mptcp.traces import trace_of
+from tests.traces.neutrality.origin import SYNS, TABLE
 from traces.mptcp.model import Connection, Proof, Trace, Volume
 from traces.neutrality.table import LINES, read_row
 from traces.reference.make import FOLDER, TRUTH, without
 from traces.reference.recipes import LOST, RECIPES, UPLINKS, counted
 
 COUNTED: dict[str, dict[str, int]] = json.loads((FOLDER / TRUTH).read_text())
-TTLS = {
-    "nomptcp_ttl10": (9, 124),
-    "mptcp_ttl10": (9, None),
-    "mptcp_ttl64": (63, 51),
-    "mptcp_100MB": (63, 49),
-    "nomptcp_100MB": (63, 124),
-}
-SYNS = 5
 
 
 def read(name: str) -> Trace:
@@ -36,7 +29,7 @@ def on(connection: Connection, uplink: str) -> Volume:
 
 def test_every_capture_is_there() -> None:
     assert {path.name for path in FOLDER.glob("*.pcapng")} == set(COUNTED) == {f"{one.name}.pcapng" for one in RECIPES}
-    assert {path.stem for path in FOLDER.glob("*.pcap")} == {line.name for line in LINES} == set(TTLS)
+    assert {path.stem for path in FOLDER.glob("*.pcap")} == {line.name for line in LINES} == set(TABLE)
 
 
 @pytest.mark.parametrize("name", [recipe.name for recipe in RECIPES])
@@ -73,10 +66,10 @@ def test_what_a_silent_uplink_had_is_reinjected_on_the_other() -> None:
     assert lost.unique.s2c + kept.unique.s2c == connection.bytes.s2c
 
 
-@pytest.mark.parametrize("name", TTLS)
+@pytest.mark.parametrize("name", TABLE)
 def test_ttls_are_those_of_the_box_and_of_the_servers(name: str) -> None:
     row = read_row(name, FOLDER / f"{name}.pcap")
-    assert (row.syn_ttl, row.syn_ack_ttl) == TTLS[name]
+    assert (row.syn_ttl, row.syn_ack_ttl) == TABLE[name]
     assert row.syns == (1 if row.answered else SYNS)
 
 
