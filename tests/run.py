@@ -25,7 +25,9 @@ FEW_EXAMPLES = ("--hypothesis-profile=fast",)
 # The codec's own tests must reach every line and every branch of it. Nothing else is measured: it takes time.
 MEASURED = ("--cov=codec", "--cov-report=term-missing:skip-covered", "--cov-fail-under=100")
 # Those with a guest wait, too. Two at once have an emulated internet each; the tests of a file may share a lab.
-WITH_GUEST = ("-m", "vm", "-v", "-n", "2", "--dist", "loadfile", "-p", "no:benchmark")
+WITH_GUEST = (
+    "-m", "vm", "-v", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "-p", "no:benchmark",
+)  # fmt: skip
 
 
 def run_tests(lab: Lab, *, fast: bool, only: str) -> int:

@@ -282,10 +282,13 @@ static void next(struct client *c)
         begin(c);
 }
 
-static void fail(struct client *c)
+static void fail(struct client *c, const char *why)
 {
-    if (run.mode != CONNECTIONS || ++run.failed > MOST_FAILURES)
-        die("a connection failed");
+    if (run.mode != CONNECTIONS || ++run.failed > MOST_FAILURES) {
+        char what[128];
+        snprintf(what, sizeof what, "a connection failed in stage %d after %u: %s", c->stage, run.ready, why);
+        die(what);
+    }
     next(c);
 }
 
@@ -294,7 +297,7 @@ static bool put(struct client *c, const void *data, size_t count)
 {
     if (send(c->fd, data, count, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)count)
         return true;
-    fail(c);
+    fail(c, "it takes no data");
     return false;
 }
 
@@ -418,7 +421,9 @@ static bool take(struct client *c, const uint8_t *message)
     if (c->stage == OPEN)
         return echoed(c, message);
     if (message[0] != (run.protocol == SOCKS5 ? 5 : 6) || message[1] != 0) {
-        fail(c);
+        char why[32];
+        snprintf(why, sizeof why, "the reply is %u %u", message[0], message[1]);
+        fail(c, why);
         return false;
     }
     switch (c->stage) {
@@ -436,7 +441,7 @@ static void read_messages(struct client *c)
     if (count < 0 && errno == EAGAIN)
         return;
     if (count <= 0) {
-        fail(c);
+        fail(c, count ? strerror(errno) : "it was closed");
         return;
     }
     c->have += count;
@@ -477,12 +482,20 @@ static void wait_for_target(int counter, uint64_t before)
     }
 }
 
+static int trouble(int fd)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    return error;
+}
+
 static void ready(struct client *c, uint32_t events)
 {
     if (c->stage == OPEN && is_bulk())
         move_bulk(c, events);
     else if (events & (EPOLLERR | EPOLLHUP) && !(events & EPOLLIN))
-        fail(c);
+        fail(c, strerror(trouble(c->fd)));
     else if (c->stage != CONNECTING)
         read_messages(c);
     else if (events & EPOLLOUT)
