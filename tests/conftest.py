@@ -31,8 +31,8 @@ settings.load_profile("whole")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# The two of the quick run fail most often, whatever was changed, and to check the types takes longer than any other test
-# of it; of those with a guest the first takes a third of the time.
+# The first two fail most often, whatever was changed, and to check the types takes longer than all else that is quick; of
+# the tests with a guest, the third takes a third of the time.
 FIRST = ("test_linters.py", "test_architecture.py", "test_kills.py")
 
 
