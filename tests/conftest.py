@@ -31,8 +31,8 @@ settings.load_profile("whole")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# The first two fail most often, whatever was changed, and to check the types takes longer than all else that is quick; of
-# the tests with a guest, the third takes a third of the time.
+# The first two fail most often, whatever was changed, and checking the types takes longer than all else that is quick.
+# The third takes a third of the time that all tests with a guest take.
 FIRST = ("test_linters.py", "test_architecture.py", "test_kills.py")
 
 
