@@ -10,6 +10,7 @@ import pytest
 from tests.run import NO_TESTS_COLLECTED, ROOT
 
 
+@pytest.mark.slow
 def test_no_task_but_test_waits_for_pytest() -> None:
     script = "import sys, tasks; sys.exit('pytest' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0

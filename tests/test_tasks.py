@@ -81,6 +81,7 @@ class TestHelp:
             assert argument.help, f"{name} --{argument.name} is not explained"
             assert argument.help.endswith("."), f"{name} --{argument.name}: {argument.help}"
 
+    @pytest.mark.slow
     def test_invoke_itself_lists_them(self) -> None:
         done = subprocess.run(
             [sys.executable, "-m", "invoke", "--list", "--list-format", "json"],
@@ -385,6 +386,7 @@ class TestHostTasks:
             assert world.invoke(task, "0").exit_code == 0
         assert network_state(world.host) == before
 
+    @pytest.mark.slow
     def test_clean_takes_back_all_of_it(self, world: World) -> None:
         before = network_state(world.host)
         ended = world.invoke("configure-host-tap", "0", "configure-host-tap", "1", "configure-host-nat", "1", "wlan1")

@@ -37,6 +37,7 @@ def test_the_example_of_each_kind_decodes_and_encodes_back(kind: str, capsys: py
     assert capsys.readouterr().out == EXAMPLES[kind] + "\n"
 
 
+@pytest.mark.slow
 def test_what_the_help_shows_works_in_a_shell() -> None:
     commands = EPILOG.split("examples, each of which `encode` turns back:\n")[1].split("exit codes")[0]
     commands = commands.replace("In JSON the keys are the fields, enums stand by name and octets in hex:", "")

@@ -209,6 +209,7 @@ def test_refusals_are_counted_by_code(proxy: RunningProxy) -> None:
     assert scrape(proxy)[name] - before[name] == 1
 
 
+@pytest.mark.slow
 def test_counters_survive_workers_the_exporter_and_reloads(echo_port: int) -> None:
     with RunningProxy(*ARGUMENTS) as proxy, ExitStack() as held:
         tunnels = [held.enter_context(tunnel(proxy.address, socks5_request("127.0.0.1", echo_port))) for _ in range(12)]

@@ -142,6 +142,7 @@ def test_a_reader_that_leaves_ends_it_without_a_word(proxy: RunningProxy, folder
     assert ended.stderr == b""
 
 
+@pytest.mark.slow
 def test_sockets_of_workers_that_have_ended_are_removed(tmp_path: Path) -> None:
     control = tmp_path / "control"
     control.mkdir(mode=0o700)

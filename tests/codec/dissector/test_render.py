@@ -53,6 +53,7 @@ class NewBlob(Option):
     blob: bytes
 
 
+@pytest.mark.slow
 def test_a_new_option_is_dissected_as_soon_as_it_is_in_the_tables(tshark: Tshark, tmp_path: Path) -> None:
     path = tmp_path / "extended.lua"
     path.write_text(render_dissector((*DRAFT_11, NewLimits, NewBlob)))

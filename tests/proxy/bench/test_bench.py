@@ -211,6 +211,7 @@ def test_a_contender_that_does_not_start_says_why(tmp_path: Path) -> None:
         raise AssertionError("it runs")
 
 
+@pytest.mark.slow
 def test_the_processes_that_a_contender_leaves_behind_are_ended(tmp_path: Path) -> None:
     with listening_socket() as listener:
         port = listener.getsockname()[1]

@@ -71,6 +71,7 @@ def manifest(captured: Captured) -> dict[str, Any]:
     return told
 
 
+@pytest.mark.slow
 def test_every_packet_up_to_the_commands_end_is_there_in_order_under_its_interface(lab: Lab) -> None:
     captured = capture(lab, *burst(1000, *UPLINKS))
     found = frames(captured.file, "frame.interface_name", "udp.payload")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,6 +63,7 @@ TARGETS = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(TARGETS, max_size=3).map(tuple), st.integers(0, 2))
 def test_anything_is_judged_and_told(targets: tuple[Target, ...], ttl_offset: int) -> None:
     judged = judge(Measurement("wlan1", ttl_offset, targets))

@@ -49,6 +49,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.mark.slow
 def test_names_say_connection_direction_and_product(lab: Lab, tmp_path: Path) -> None:
     both_ways = [(0.0, 0, C2S, 0, 10, MapKind.NEW), *((time, 0, 1, 0, 10, MapKind.NEW) for time in (1.0, 2.0))]
     made = trace(connection(both_ways), tiny(id=1))  # type: ignore[arg-type]

@@ -77,6 +77,7 @@ def check(path: Path) -> None:
             assert octets[:length].tobytes().hex() == options[number]
 
 
+@pytest.mark.slow
 def test_of_every_reference_capture(tmp_path: Path) -> None:
     """All one after the other in one file, since tshark takes long to begin: they have the same header."""
     files = sorted(CAPTURES.glob("*/*.pcap"))
