@@ -6,9 +6,10 @@ An address that does not answer is one whose listener has its backlog full: the 
 from __future__ import annotations
 
 import errno
+import random
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import count
 
 import pytest
@@ -28,12 +29,22 @@ REMOTE = Leg.PROXY_REMOTE
 FIRST, SECOND, THIRD = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 
 
+def _unused_port() -> int:
+    """One that nobody has on any address; below those that the kernel hands out, so that it stays so."""
+    for _ in range(100):
+        port = random.randrange(10_000, 32_768)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("", port))
+            return port
+    raise AssertionError("no port is free")
+
+
 class Hosts:
     """Listeners at one port of several addresses."""
 
     def __init__(self, held: ExitStack) -> None:
         self._held = held
-        self.port = 0
+        self.port = _unused_port()
 
     def listen(self, host: str, *, backlog: int = 128, protocol: int = 0) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -41,7 +52,6 @@ class Hosts:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, self.port))
         listener.listen(backlog)
-        self.port = listener.getsockname()[1]
         return listener
 
     def silent(self, host: str) -> socket.socket:
