@@ -8,13 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.context import Lab
-from lab.errors import MpsocksError
-from lab.parts import guest_image, guest_kernel
-from lab.testbed import session
 from traces.checking.verdict import EXIT_CODES
-from traces.inside import report_of, require_success, run_task, task_argv
-
-UPLINKS = "wlp1s0,wlan1"
+from traces.inside import UPLINKS, emulated_internet, report_of, require_success, run_task, task_argv
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +59,8 @@ NOTHING_SEEN = DemoResult(
 
 def run_demo(lab: Lab, *, cold: bool, keep: bool) -> DemoResult:
     """Build, boot in the emulated internet, check, clean; with `keep`, leave it standing."""
-    guest_image(lab)
-    guest_kernel(lab)
-    if session.is_up(lab):
-        raise MpsocksError("an emulated internet is up already", hint="remove it: invoke testbed-down")
-    try:
-        session.testbed_up(lab)
+    with emulated_internet(lab, keep=keep):
         return _boot_and_check(lab, cold=cold)
-    finally:
-        if not keep:
-            with lab.progress.stage("cleaning"):
-                session.testbed_down(lab)
 
 
 def _boot_and_check(lab: Lab, *, cold: bool) -> DemoResult:

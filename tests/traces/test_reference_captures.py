@@ -9,10 +9,11 @@ import pytest
 
 from tests.traces.mptcp.traces import trace_of
 from tests.traces.neutrality.origin import SYNS, TABLE
+from traces.inside import UPLINKS
 from traces.mptcp.model import Connection, Proof, Trace, Volume
 from traces.neutrality.table import LINES, read_row
 from traces.reference.make import FOLDER, TRUTH, without
-from traces.reference.recipes import LOST, RECIPES, UPLINKS, counted
+from traces.reference.recipes import LOST, RECIPES, counted
 
 COUNTED: dict[str, dict[str, int]] = json.loads((FOLDER / TRUTH).read_text())
 

@@ -20,7 +20,7 @@ def acknowledged_at(flows: Flows, members: Sequence[Integers], rows: Integers) -
     segments of each of the flows that they belong to, in the order of time.
     """
     table = flows.table
-    side = table.flow[rows] * np.int64(2) + table.direction[rows]
+    side = table.sides(rows)
     order = np.argsort(side, kind="stable")
     ordered = side[order]
     found = np.full(len(rows), NEVER, np.int64)

@@ -38,16 +38,12 @@ def with_ceased(flows: Flows, dss: Dss, streams: Streams, maps: Maps) -> Maps:
 
 def _last_signals(flows: Flows, dss: Dss, streams: Streams, maps: Maps) -> Int32:
     """Of each flow that is its connection's only one, the row with the last DSS; of others a row behind all."""
-    last = np.full(len(flows.flows), len(flows.table), np.int32)
-    members = np.bincount(streams.connection[streams.connection >= 0], minlength=1)
-    single = (streams.connection >= 0) & (members[streams.connection] == 1)
-    for row in (dss.row, maps.row):
-        flow = flows.table.flow[row]
-        last[np.unique(flow[single[flow]])] = -1
-    for row in (dss.row, maps.row):
-        some = row[single[flows.table.flow[row]]]
-        np.maximum.at(last, flows.table.flow[some], some)
-    return last
+    last = np.full(len(flows.flows), -1, np.int32)
+    for rows in (dss.row, maps.row):
+        np.maximum.at(last, flows.table.flow[rows], rows)
+    members = np.bincount(streams.connection + 1)[streams.connection + 1]
+    single = (streams.connection >= 0) & (members == 1)
+    return np.where(single & (last >= 0), last, np.int32(len(flows.table)))
 
 
 def _ends(streams: Streams, maps: Maps, count: int) -> tuple[Int64, Int64]:

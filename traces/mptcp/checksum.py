@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
 from numpy.typing import NDArray
 
-from traces.reading.segments import Int64, Segments, UInt16, UInt64
-
-Bool: TypeAlias = NDArray[np.bool_]
+from traces.reading.segments import Bool, Int64, Segments, UInt16, UInt64
 
 
 def folded(sums: UInt64) -> UInt16:

@@ -8,20 +8,16 @@ the earliest of what it sent, the latest of what it received.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from traces.mptcp.options import Dss
-from traces.mptcp.table import SYN, Captured, Table
-from traces.reading.segments import Int64, UInt64
-
-Bool: TypeAlias = NDArray[np.bool_]
+from traces.mptcp.table import BLOCK, SYN, Captured, Table
+from traces.reading.segments import Bool, Int64, UInt64
 
 _FACTORS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93)
-BLOCK = 1 << 18
-"""Rows that are hashed at once: what that takes in between stays small."""
 
 
 def first_copies(table: Captured) -> Bool:

@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from traces.mptcp.model import MapKind
-from traces.reading.segments import Int64, Integers, UInt8, UInt32
+from traces.reading.segments import Bool, Int64, Integers, UInt8, UInt32
 
 REACH = 1 << 40
 """Positions in a stream are below this: more than a tebibyte in one connection is taken for damage."""
@@ -66,7 +65,7 @@ def classify(sent: Sent) -> Parts:
     )
 
 
-def _overlaps(low: Int64, high: Int64) -> NDArray[np.bool_]:
+def _overlaps(low: Int64, high: Int64) -> Bool:
     """Which ranges share octets with another, or lie in a row of such that do."""
     order = np.argsort(low, kind="stable")
     reach = np.maximum.accumulate(high[order])
@@ -118,7 +117,7 @@ def _kinds(sent: Sent, interval: Int64, index: Int64) -> UInt8:
     return kind
 
 
-def _repeated(keys: tuple[Integers, ...]) -> NDArray[np.bool_]:
+def _repeated(keys: tuple[Integers, ...]) -> Bool:
     """Whether the same keys came before. `np.lexsort` is stable: equal ones stay in the order of time."""
     order = np.lexsort(keys[::-1])
     same = np.ones(max(len(order) - 1, 0), bool)

@@ -7,25 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from traces.mptcp.coverage import REACH
 from traces.mptcp.flows import Flows
 from traces.mptcp.growing import Growing
 from traces.mptcp.options import ACK, FIN, LONG_ACK, LONG_DSN, MAPPING, Dss
 from traces.mptcp.streams import Streams, widened
-from traces.mptcp.table import SYN
-from traces.reading.segments import Int32, Int64, UInt16, UInt32
-
-Bool: TypeAlias = NDArray[np.bool_]
+from traces.mptcp.table import BLOCK, SYN
+from traces.reading.segments import Bool, Int32, Int64, UInt16, UInt32
 
 STRADDLED = 8
 """Mappings that one segment may reach over; no sender makes more than two."""
-BLOCK = 1 << 18
-"""Segments that are laid out at once: what that takes in between stays small."""
 SHIFT = 1 << 32
 """Keeps positions before the first octet from looking like those of the side before."""
 
@@ -121,7 +115,7 @@ def lay_out(flows: Flows, streams: Streams, maps: Maps) -> Chunks:
     """The payload of all subflows, each piece with the mapping that covers it: its own segment's or another's."""
     table = flows.table
     rows = np.flatnonzero((table.payload > 0) & (streams.connection >= 0)[table.flow])
-    lookup = _Lookup(maps, table.flow[maps.row] * 2 + table.direction[maps.row])
+    lookup = _Lookup(maps, table.sides(maps.row))
     columns = [Growing(kind) for kind in (np.int32, np.int32, np.int64, np.uint32)]
     for begin in range(0, len(rows), BLOCK):
         for column, values in zip(columns, _laid(flows, lookup, rows[begin : begin + BLOCK]), strict=True):
@@ -133,7 +127,7 @@ def _laid(flows: Flows, lookup: _Lookup, rows: Int64) -> list[Int64]:
     """The columns of `Chunks` for these segments."""
     table = flows.table
     start = flows.position[rows] + (table.flags[rows] & SYN > 0)
-    end, side = start + table.payload[rows], table.flow[rows] * 2 + table.direction[rows]
+    end, side = start + table.payload[rows], table.sides(rows)
     chosen = lookup.own(rows, start)
     chosen[chosen < 0] = lookup.find(side[chosen < 0], start[chosen < 0])
     parts: list[tuple[Int64, Int64, Int64, Int64]] = []
@@ -147,9 +141,9 @@ def _laid(flows: Flows, lookup: _Lookup, rows: Int64) -> list[Int64]:
         chosen = lookup.find(side, start)
     if len(parts) == 1:
         return list(parts[0])
-    joined = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    order = np.argsort(joined[0], kind="stable")
-    return [column[order] for column in joined]
+    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    order = np.argsort(columns[0], kind="stable")
+    return [column[order] for column in columns]
 
 
 class _Lookup:

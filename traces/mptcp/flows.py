@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from traces.mptcp.copies import BLOCK, first_copies
+from traces.mptcp.copies import first_copies
 from traces.mptcp.numbering import grouped, positions
 from traces.mptcp.options import WINDOW_SCALE, Dss, Option, Subtype, find_option
 from traces.mptcp.recut import find_recut
-from traces.mptcp.table import ACK, FIN, RST, SYN, Captured, Endpoint, Table
+from traces.mptcp.table import ACK, BLOCK, FIN, RST, SYN, Captured, Endpoint, Table
 from traces.reading.segments import Int32, Int64
 
 NEAR = 1 << 24

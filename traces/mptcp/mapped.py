@@ -10,10 +10,10 @@ from traces.mptcp.coverage import REACH
 from traces.mptcp.data import Acks, Chunks, Maps, lay_out
 from traces.mptcp.flows import Flows
 from traces.mptcp.membership import Membership
-from traces.mptcp.streams import Bool, Streams
+from traces.mptcp.streams import Streams
 from traces.mptcp.verification import count_checksums
 from traces.mptcp.volumes import Carried, Ends, carried, find_ends
-from traces.reading.segments import Int64, Integers
+from traces.reading.segments import Bool, Int64, Integers
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from traces.mptcp.options import MAPPING, Dss
 from traces.mptcp.table import ACK, Captured
-from traces.reading.segments import Int32, Int64, UInt32
+from traces.reading.segments import Bool, Int32, Int64, UInt32
 
 
 def grouped(keys: NDArray[np.generic], count: int) -> tuple[Int64, Int64]:
@@ -43,7 +43,7 @@ def positions(table: Captured, isns: Sequence[int | None]) -> tuple[Int64, Int64
 
     `isns` has two for each flow, that of direction 0 first.
     """
-    side = table.flow * 2 + table.direction
+    side = table.sides()
     order, begins = grouped(side, len(isns))
     bases = np.array([number or 0 for number in isns], np.uint32)
     missing = np.array([number is None for number in isns], bool)
@@ -65,8 +65,8 @@ def positions(table: Captured, isns: Sequence[int | None]) -> tuple[Int64, Int64
     return position, acknowledged
 
 
-def _bases_by_acknowledgements(table: Captured, side: Int32, unseen: NDArray[np.bool_], bases: UInt32) -> None:
-    """Where a side sent nothing that was table, what the other acknowledges first counts as its first octet."""
+def _bases_by_acknowledgements(table: Captured, side: Int32, unseen: Bool, bases: UInt32) -> None:
+    """Where a side sent nothing that was captured, what the other acknowledges first counts as its first octet."""
     if not unseen.any():
         return
     rows = np.flatnonzero((table.flags & ACK > 0) & unseen[side ^ 1])
@@ -74,7 +74,7 @@ def _bases_by_acknowledgements(table: Captured, side: Int32, unseen: NDArray[np.
     bases[sides] = table.acknowledgement[rows[first]] - np.uint32(1)
 
 
-def _shift_by_mappings(dss: Dss, side: Int32, position: Int64, missing: NDArray[np.bool_]) -> Int64:
+def _shift_by_mappings(dss: Dss, side: Int32, position: Int64, missing: Bool) -> Int64:
     """How far positions are off where the initial sequence number is missing: mappings count from it.
 
     A segment lies at the begin of its mapping or behind it, so that the least distance is the one of the beginning.

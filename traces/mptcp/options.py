@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from traces.reading.segments import Int32, Int64, MptcpOptions, UInt8, UInt16, UInt32, UInt64
-
-Bool: TypeAlias = NDArray[np.bool_]
+from traces.reading.segments import Bool, Int32, Int64, MptcpOptions, UInt8, UInt16, UInt32, UInt64
 
 FIN, LONG_DSN, MAPPING, LONG_ACK, ACK = 0x10, 0x08, 0x04, 0x02, 0x01
 """Flags of a DSS option, in its fourth octet (RFC 8684 section 3.3)."""

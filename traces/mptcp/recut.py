@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from traces.mptcp.numbering import grouped, unwrapped
 from traces.mptcp.table import Captured
-from traces.reading.segments import Int64
+from traces.reading.segments import Bool, Int64
 
-Bool: TypeAlias = NDArray[np.bool_]
 Stretches: TypeAlias = tuple[Int64, Int64]
 """Where each begins, and where it ends; ascending, and none touches another."""
 
@@ -51,7 +50,7 @@ def find_recut(table: Captured, counts: Bool) -> Int64:
     """
     sides = 2 * int(table.flow.max(initial=-1)) + 2
     rows = np.flatnonzero((table.payload > 0) & counts)
-    side, place = table.flow[rows] * 2 + table.direction[rows], _places(table, rows)
+    side, place = table.sides(rows), _places(table, rows)
     first = np.zeros(sides, np.int64)
     first[side[::-1]] = place[::-1]  # what is written last stays
     mixed = np.zeros(sides, bool)
@@ -71,7 +70,7 @@ def find_recut(table: Captured, counts: Bool) -> Int64:
 
 def _by_side(table: Captured, rows: Int64, sides: int) -> tuple[Int64, Int64]:
     """These rows, those of each side of a flow together, and where each side begins."""
-    order, begins = grouped(table.flow[rows] * 2 + table.direction[rows], sides)
+    order, begins = grouped(table.sides(rows), sides)
     return rows[order], begins
 
 

@@ -12,7 +12,7 @@ from traces.mptcp.coverage import REACH
 from traces.mptcp.flows import Flows
 from traces.mptcp.numbering import grouped
 from traces.mptcp.table import SYN
-from traces.reading.segments import Int32, Int64
+from traces.reading.segments import Bool, Int32, Int64
 
 Float64: TypeAlias = NDArray[np.float64]
 ROOM = REACH * 2
@@ -48,17 +48,17 @@ def round_trips(flows: Flows) -> Samples:
     return Samples(acks[sound], seconds[sound])
 
 
-def _is_usual(flows: Flows, rows: Int64) -> NDArray[np.bool_]:
+def _is_usual(flows: Flows, rows: Int64) -> Bool:
     """Which of the rows have the hop limit that most such of their side have."""
     table = flows.table
-    side = table.flow[rows] * 2 + table.direction[rows]
+    side = table.sides(rows)
     pairs, inverse, counts = np.unique(
         side.astype(np.int64) << 8 | table.hop_limit[rows], return_inverse=True, return_counts=True
     )
     order = np.lexsort((counts, pairs >> 8))
     usual = np.zeros(2 * len(flows.flows), np.int64)
     usual[pairs[order] >> 8] = pairs[order]  # of each side the last one stays
-    is_usual: NDArray[np.bool_] = (usual[pairs >> 8] == pairs)[inverse]
+    is_usual: Bool = (usual[pairs >> 8] == pairs)[inverse]
     return is_usual
 
 
@@ -66,7 +66,7 @@ def _data(flows: Flows) -> tuple[Int64, Int64, Int32]:
     """Of segments with data: sorted, where they end; their rows; and how many before each were sent twice."""
     table = flows.table
     rows = np.flatnonzero(table.payload > 0)
-    side = (table.flow[rows] * 2 + table.direction[rows]) * np.int64(ROOM)
+    side = table.sides(rows) * np.int64(ROOM)
     start = flows.position[rows] + (table.flags[rows] & SYN > 0)
     ends, begins = side + np.maximum(start + table.payload[rows], 0), side + np.maximum(start, 0)
     order = np.argsort(ends, kind="stable")
@@ -82,7 +82,7 @@ def _new_acknowledgements(flows: Flows) -> tuple[Int64, Int64, Int64]:
     """Rows of those that say something new, up to what each acknowledges, and what was acknowledged before it."""
     table = flows.table
     rows = np.flatnonzero((flows.acknowledged > 0) & (flows.acknowledged < ROOM))
-    side = (table.flow[rows] * 2 + table.direction[rows]) ^ 1
+    side = table.sides(rows) ^ 1
     order, _ = grouped(side, 2 * len(flows.flows))
     rows, side = rows[order], side[order]
     keys = side * np.int64(ROOM) + flows.acknowledged[rows]

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from traces.mptcp.coverage import REACH
 from traces.mptcp.flows import Flows
@@ -20,9 +18,8 @@ from traces.mptcp.model import Direction
 from traces.mptcp.numbering import grouped, unwrapped
 from traces.mptcp.options import ACK, LONG_ACK, LONG_DSN, MAPPING, Dss
 from traces.mptcp.table import Table
-from traces.reading.segments import Int64, Integers, UInt64
+from traces.reading.segments import Bool, Int64, Integers, UInt64
 
-Bool: TypeAlias = NDArray[np.bool_]
 MODULUS = 1 << 64
 
 

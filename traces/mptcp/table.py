@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 
 import numpy as np
-from numpy.typing import NDArray
 
 from traces.mptcp.options import Dss, Option
-from traces.reading.segments import Int32, Int64, UInt8, UInt16, UInt32
+from traces.reading.segments import Bool, Int32, Int64, Integers, UInt8, UInt16, UInt32
 
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
+BLOCK = 1 << 18
+"""Rows that are worked on at once, where that takes much in between."""
 MAPPED_IPV4 = 0xFFFF_0000_0000
 
 
@@ -55,7 +56,7 @@ class Table:
     """File and interface, as `file << 16 | interface`."""
     sums: UInt16
     """Of the payload's 16-bit words, as in the Internet checksum (RFC 1071), not complemented."""
-    whole: NDArray[np.bool_]
+    whole: Bool
     """Whether `sums` is known: the payload was captured whole."""
     options: tuple[Option, ...]
     """All MPTCP options but DSS, in the order of the segments."""
@@ -66,6 +67,10 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.time)
+
+    def sides(self, rows: Integers | slice = slice(None)) -> Int32:
+        """Which side of which flow sent each of these segments: twice the flow, and the direction."""
+        return self.flow[rows] * 2 + self.direction[rows]
 
 
 @dataclass(slots=True, eq=False)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from traces.mptcp.checksum import Bool, folded
+from traces.mptcp.checksum import folded
 from traces.mptcp.data import Chunks, Maps
 from traces.mptcp.flows import Flows
 from traces.mptcp.streams import Streams
-from traces.reading.segments import Int64, UInt64
+from traces.reading.segments import Bool, Int64, UInt64
 
 RIGHT = np.uint16(0xFFFF)
 """The sum over what a right checksum covers and the checksum itself."""
@@ -40,7 +40,7 @@ def count_checksums(flows: Flows, streams: Streams, maps: Maps, chunks: Chunks) 
 def _first_alike(flows: Flows, maps: Maps, chosen: Int64) -> Int64:
     """For each of the chosen, which of them is the first of the same mapping with the same checksum."""
     row = maps.row[chosen]
-    side = flows.table.flow[row].astype(np.int64) * 2 + flows.table.direction[row]
+    side = flows.table.sides(row)
     keys = (side, maps.ssn[chosen], maps.position[chosen], maps.octets[chosen], maps.checksum[chosen])
     order = np.lexsort(keys)
     differs = np.ones(len(order), bool)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +13,7 @@ from traces.mptcp.flows import Flows
 from traces.mptcp.model import MapKind
 from traces.mptcp.streams import Streams
 from traces.mptcp.table import SYN
-from traces.reading.segments import Int64, Integers
-
-Bool: TypeAlias = NDArray[np.bool_]
+from traces.reading.segments import Bool, Int64, Integers
 
 EARLIER = 1 << 31
 """Octets before the first that is seen: as many as can be told from later ones."""
@@ -65,7 +62,7 @@ def tcp_octets(flows: Flows, rows: Int64) -> Int64:
     start = flows.position[rows] + (table.flags[rows] & SYN > 0) + EARLIER
     sound = (start >= 0) & (start < REACH // 2)
     rows, start = rows[sound], start[sound]
-    side = table.flow[rows] * 2 + table.direction[rows]
+    side = table.sides(rows)
     parts: Parts = classify(Sent(side, start, table.payload[rows], subflow=np.zeros_like(side), sequence=start))
     new = parts.kind == MapKind.NEW
     return _summed(side[parts.index[new]], parts.length[new], 2 * len(flows.flows)).reshape(-1, 2)

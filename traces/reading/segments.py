@@ -17,6 +17,7 @@ UInt64: TypeAlias = NDArray[np.uint64]
 UInt32: TypeAlias = NDArray[np.uint32]
 UInt16: TypeAlias = NDArray[np.uint16]
 UInt8: TypeAlias = NDArray[np.uint8]
+Bool: TypeAlias = NDArray[np.bool_]
 Integers: TypeAlias = NDArray[np.integer[Any]]
 """Of any width."""
 

@@ -7,13 +7,11 @@ import shutil
 from pathlib import Path
 
 from lab.context import Lab
-from lab.errors import MpsocksError
-from lab.parts import guest_image, guest_kernel, with_options
-from lab.testbed import session
+from lab.parts import with_options
 from traces.capturing.merge import SYSTEM
-from traces.inside import report_of, task_argv
+from traces.inside import UPLINKS, emulated_internet, report_of, task_argv
 from traces.neutrality.table import LINES
-from traces.reference.recipes import RECIPES, TABLE, UPLINKS, Recipe, counted
+from traces.reference.recipes import RECIPES, TABLE, Recipe, counted
 
 FOLDER = Path(__file__).parent
 TRUTH = "truth.json"
@@ -27,17 +25,9 @@ def make_reference(lab: Lab, output: Path | None) -> list[Path]:
     `MpsocksError` when an emulated internet is up already, or a part of the lab fails.
     """
     lab = with_options(lab, testbed={"interception": True})
-    guest_image(lab)
-    guest_kernel(lab)
-    if session.is_up(lab):
-        raise MpsocksError("an emulated internet is up already", hint="remove it: invoke testbed-down")
     folder = output or FOLDER
-    try:
-        session.testbed_up(lab)
+    with emulated_internet(lab):
         return _rehearse(lab, folder) if lab.host.dry else _make(lab, folder)
-    finally:
-        with lab.progress.stage("cleaning"):
-            session.testbed_down(lab)
 
 
 def _make(lab: Lab, folder: Path) -> list[Path]:

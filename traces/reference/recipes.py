@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from lab.testbed.session import WEB_SERVER
 
-UPLINKS = "wlp1s0,wlan1"
 LOST = "wlp1s0"
 COUNTS = "%{stderr}%{size_request} %{size_header} %{size_download}"
 """What curl counted, in octets: of the request, of the answer's header, of its body."""
